@@ -1,0 +1,224 @@
+"""What happened, in the library's own words: one record for each thing that becomes a span.
+
+Instrumentations, decorators and dialect readers only fill these dataclasses; only `spans` knows how
+they look on the wire and only `accounting` knows what they mean for money. A field that is `None` is
+unknown or was not asked for; it is never a stand-in for zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, ClassVar, Literal
+
+__all__ = [
+    "AgentRun",
+    "Cost",
+    "Ending",
+    "Message",
+    "ModelCall",
+    "Operation",
+    "Record",
+    "Session",
+    "ToolCall",
+    "Usage",
+]
+
+Message = dict[str, Any]
+"""One chat message in the conventions' shape: `{"role": str, "parts": [{"type": str, ...}]}`."""
+
+Ending = Literal["complete", "error", "cancelled", "closed", "abandoned"]
+"""Why a call ended: only `error` is an error; a caller may close or abandon a stream at will."""
+
+
+@dataclass(slots=True)
+class Usage:
+    """Token counts of one model call, in the conventions' normal form.
+
+    `input_tokens` includes cached reads, cache writes and every modality; `output_tokens` includes
+    reasoning. The other counts are subsets of these two and are never added to them. `None` means
+    that the provider did not say, which is not the same as 0.
+
+    Source: OpenTelemetry GenAI semantic conventions, `gen_ai.usage.*`.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_write_input_tokens: int | None = None
+    cache_write_1h_input_tokens: int | None = None
+    """Part of `cache_write_input_tokens` that is kept for one hour instead of five minutes."""
+    reasoning_output_tokens: int | None = None
+    text_input_tokens: int | None = None
+    text_output_tokens: int | None = None
+    text_cache_read_input_tokens: int | None = None
+    audio_input_tokens: int | None = None
+    audio_output_tokens: int | None = None
+    audio_cache_read_input_tokens: int | None = None
+    image_input_tokens: int | None = None
+    image_output_tokens: int | None = None
+    image_cache_read_input_tokens: int | None = None
+    web_searches: int | None = None
+    """Web searches the provider ran and bills apart from tokens."""
+
+
+@dataclass(slots=True)
+class Cost:
+    """What one model call costs in US dollars, or why nobody knows.
+
+    Attributes:
+        usd: Exact amount in US dollars; None when the call is unpriced, and then `reason` says why.
+        source: Who set the price: `genai-prices`, `correction`, `override`, `hook` or `reported`.
+        reason: One of the reasons in `otel_agentops.pricing`; None when the call is priced.
+        flags: Remarks on an estimate, such as `tier_not_applied`; empty for an exact price.
+    """
+
+    usd: Decimal | None
+    source: str | None = None
+    reason: str | None = None
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Record:
+    """What every record has: its outcome.
+
+    Attributes:
+        error_type: Qualified name of the exception that the user saw, or the provider's code; None
+            when the user saw no exception.
+        error_message: The exception's message; it becomes the span's status description.
+        ending: Why it ended; None while it runs.
+    """
+
+    kind: ClassVar[str] = ""
+
+    error_type: str | None = field(default=None, kw_only=True)
+    error_message: str | None = field(default=None, kw_only=True)
+    ending: Ending | None = field(default=None, kw_only=True)
+
+
+@dataclass(slots=True)
+class ModelCall(Record):
+    """One inference, embedding or fetch request to a model provider.
+
+    Attributes:
+        provider: `gen_ai.provider.name`; None when it cannot be known, and then there is no price.
+        request_model: The model the caller asked for.
+        operation: `chat`, `text_completion`, `generate_content`, `embeddings` or `fetch_response`.
+        service_tier: The tier the provider says it served, which decides the price.
+        processing: `batch` for calls billed as a batch.
+        inference_geo: Region the caller asked the inference to stay in, where it is billed apart.
+        first_chunk_s: Seconds from the start of the call to the first chunk of a stream.
+        digest: Keyed digest of what was sent (32 hex digits); equal digests mean equal prompts.
+        reported_cost_usd: What the provider or gateway itself says the call costs; it wins.
+    """
+
+    kind: ClassVar[str] = "model_call"
+
+    provider: str | None = None
+    request_model: str | None = None
+    operation: str = "chat"
+
+    server_address: str | None = None
+    server_port: int | None = None
+    api_type: str | None = None
+    conversation_id: str | None = None
+    output_type: str | None = None
+    choice_count: int | None = None
+    seed: int | None = None
+    stream: bool | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    temperature: float | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    max_tokens: int | None = None
+    stop_sequences: tuple[str, ...] | None = None
+    reasoning_level: str | None = None
+    previous_response_id: str | None = None
+    stream_cursor: str | None = None
+    request_service_tier: str | None = None
+    encoding_formats: tuple[str, ...] | None = None
+    dimension_count: int | None = None
+    processing: str | None = None
+    inference_geo: str | None = None
+
+    response_model: str | None = None
+    response_id: str | None = None
+    response_status: str | None = None
+    finish_reasons: tuple[str, ...] | None = None
+    usage: Usage | None = None
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
+    first_chunk_s: float | None = None
+    reported_cost_usd: Decimal | None = None
+
+    system_instructions: list[dict[str, Any]] | None = None
+    input_messages: list[Message] | None = None
+    output_messages: list[Message] | None = None
+    tool_definitions: list[dict[str, Any]] | None = None
+
+    digest: str | None = None
+    cost: Cost | None = None
+
+
+@dataclass(slots=True)
+class ToolCall(Record):
+    """One execution of a tool on the client's side.
+
+    Attributes:
+        arguments: What the tool was called with; written only when content capture is on.
+        result: What it returned; written only when content capture is on.
+        cost_usd: What the execution itself costs in US dollars, apart from any model call in it.
+    """
+
+    kind: ClassVar[str] = "tool"
+
+    name: str
+    tool_type: str | None = "function"
+    description: str | None = None
+    call_id: str | None = None
+    arguments: Any = None
+    result: Any = None
+    cost_usd: Decimal | None = None
+
+
+@dataclass(slots=True)
+class AgentRun(Record):
+    """One agent's turn."""
+
+    kind: ClassVar[str] = "agent"
+
+    name: str | None = None
+    description: str | None = None
+
+
+@dataclass(slots=True)
+class Operation(Record):
+    """A named step of the application that is neither an agent, a tool nor a model call."""
+
+    kind: ClassVar[str] = "operation"
+
+    name: str
+
+
+@dataclass(slots=True)
+class Session(Record):
+    """One run of the application from the user's point of view.
+
+    Attributes:
+        session_id: Groups the spans of one run; also finds the running totals again when the same
+            session goes on in another request.
+        conversation_id: A real id of a message thread, if the application has one; never invented.
+        outcome: What the application says became of the run (`success`, `failure`, ...), lower case.
+    """
+
+    kind: ClassVar[str] = "session"
+
+    name: str | None
+    session_id: str
+    user_id: str | None = None
+    conversation_id: str | None = None
+    tags: tuple[str, ...] = ()
+    metadata: dict[str, str | bool | int | float] = field(default_factory=dict)
+    outcome: str | None = None
