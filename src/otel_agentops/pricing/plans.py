@@ -1,0 +1,109 @@
+"""A compiled price: whole numbers to multiply a call's leaves with.
+
+All rates of a plan are brought to one power of ten, so that a price is a sum of integer products and
+becomes a `Decimal` once, at the end. That is exact, and the fastest exact arithmetic Python has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import TYPE_CHECKING
+
+from otel_agentops.pricing.leaves import LEAVES, TOKEN_LEAVES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from otel_agentops.pricing.cards import Rate, Rates
+
+__all__ = ["ARITHMETIC", "Plan", "compile_plan", "scaled"]
+
+ARITHMETIC = Context(prec=28, rounding=ROUND_HALF_EVEN, Emin=-999_999, Emax=999_999, traps=[])
+"""Our own decimal context: the application's may have any precision and any trap."""
+
+_WIDE = Context(prec=200, rounding=ROUND_HALF_EVEN, Emin=-999_999, Emax=999_999, traps=[])
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to price a call that is already split into leaves.
+
+    Attributes:
+        bands: Rates by input size: pairs of input tokens and one integer a leaf, in descending order; the first
+            band whose tokens the call exceeds counts. The last band has -1 and catches all.
+        unit: What one of the integers is worth in US dollars.
+        unrated: Leaves without any rate.
+        missing: Leaves without a rate of their own.
+        source: For `Cost.source`.
+        flags: Flags that every price of this plan has.
+    """
+
+    bands: tuple[tuple[int, tuple[int, ...]], ...]
+    unit: Decimal
+    unrated: tuple[int, ...]
+    missing: tuple[int, ...]
+    source: str
+    flags: tuple[str, ...]
+
+    def usd(self, counts: Sequence[int], input_tokens: int) -> Decimal:
+        """The price in US dollars of leaves and one request."""
+        for above, rates in self.bands:
+            if input_tokens > above:
+                break
+        total = rates[-1]
+        for count, rate in zip(counts, rates, strict=False):
+            if count:
+                total += count * rate
+        return ARITHMETIC.multiply(Decimal(total), self.unit)
+
+
+def compile_plan(rates: Rates, source: str, flags: tuple[str, ...], multiply: Decimal) -> Plan:
+    """Make a plan of a card's rates.
+
+    Args:
+        rates: Rates by price key.
+        source: For `Cost.source`.
+        flags: Flags that every price of this plan has.
+        multiply: Factor on the token rates; fees stay as they are.
+    """
+    chosen = [_choose(rates, own + base) for _, _, own, base in LEAVES]
+    steps = sorted({start for rate in chosen if rate for start, _ in rate.steps}, reverse=True)
+    tables = [(above, _dollars(chosen, above, multiply)) for above in (*steps, -1)]
+    exponent = min(_exponent(value) for _, table in tables for value in table)
+    return Plan(
+        bands=tuple((above, tuple(scaled(value, -exponent) for value in table)) for above, table in tables),
+        unit=Decimal((0, (1,), exponent)),
+        unrated=tuple(index for index in range(TOKEN_LEAVES) if chosen[index] is None),
+        missing=tuple(index for index, (_, _, own, _) in enumerate(LEAVES[:-1]) if _choose(rates, own) is None),
+        source=source,
+        flags=flags,
+    )
+
+
+def scaled(value: Decimal, places: int) -> int:
+    """The value times ten to the power of `places`, which must be whole."""
+    return int(value.scaleb(places, _WIDE))
+
+
+def _choose(rates: Rates, keys: tuple[str, ...]) -> Rate | None:
+    return next((rates[key] for key in keys if key in rates), None)
+
+
+def _dollars(chosen: list[Rate | None], above: int, multiply: Decimal) -> list[Decimal]:
+    table = []
+    for index, ((_, exponent, _, _), rate) in enumerate(zip(LEAVES, chosen, strict=True)):
+        value = _of_band(rate, above) if rate else Decimal(0)
+        factor = multiply if index < TOKEN_LEAVES else Decimal(1)
+        table.append(_WIDE.multiply(value, factor).scaleb(exponent, _WIDE))
+    return table
+
+
+def _of_band(rate: Rate, above: int) -> Decimal:
+    reached = [price for start, price in rate.steps if start <= above]
+    return reached[-1] if reached else rate.base
+
+
+def _exponent(value: Decimal) -> int:
+    exponent = value.as_tuple().exponent
+    return exponent if isinstance(exponent, int) else 0
