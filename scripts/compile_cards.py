@@ -1,7 +1,7 @@
 """Write the rate cards that the package ships, or check that they are up to date.
 
-    python scripts/compile_cards.py           writes src/otel_agentops/pricing/cards.jsonl
-    python scripts/compile_cards.py --check   exits with 1 when the file is not what would be written
+python scripts/compile_cards.py           writes src/otel_agentops/pricing/cards.jsonl
+python scripts/compile_cards.py --check   exits with 1 when the file is not what would be written
 """
 
 from __future__ import annotations

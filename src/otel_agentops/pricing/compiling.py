@@ -37,7 +37,9 @@ def compile_lines(data_time: str) -> list[str]:
     from genai_prices import data  # noqa: PLC0415 - a quarter of a second, wanted only here
 
     lines = [_dump([_model(model) for model in provider.models]) for provider in data.providers]
-    index = [_provider(each, len(line.encode()) + 1) for each, line in zip(data.providers, lines, strict=True)]
+    index = [
+        _provider(each, len(line.encode()) + 1) for each, line in zip(data.providers, lines, strict=True)
+    ]
     header = {
         "format": 1,
         "library": f"genai-prices {version('genai-prices')}",

@@ -25,7 +25,6 @@ _PROVIDERS: dict[str, str] = {
     "grok": "x-ai",
     "mistral_ai": "mistral",
     "moonshot_ai": "moonshotai",
-    "together": "together",
     "together_ai": "together",
     "together-ai": "together",
     "x_ai": "x-ai",
@@ -63,19 +62,23 @@ class Names:
         """The provider that answers: a host that the cards know tells more than the client's name."""
         return (self._cards.provider_of_host(host_of(address)) if address else None) or self.provider(name)
 
+    def known_as(self, name: str) -> str:
+        """The card id of a provider, or the name itself in lower case where the cards lack it."""
+        return self.provider(name) or name.strip().lower()
+
     def models(self, provider: str, request: str | None, response: str | None) -> tuple[str, ...]:
         """The model names of a call, lower case, best first."""
         names = (request, response) if provider in _REQUEST_MODEL_FIRST else (response, request)
         return tuple(dict.fromkeys(name.strip().lower() for name in names if name and name.strip()))
 
-    def spellings(self, provider: str, model: str) -> Iterator[str]:
+    def spellings(self, provider: str | None, model: str) -> Iterator[str]:
         """The model's name as given, then without what people put around it."""
         yield model
         bare = _RESOURCE.sub("", model)
         if bare != model:
             yield bare
         head, slash, tail = bare.partition("/")
-        while slash and self.provider(head) == provider:
+        while slash and provider and self.provider(head) == provider:
             yield tail
             bare = tail
             head, slash, tail = bare.partition("/")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from otel_agentops.pricing.cards import Rate, Rates
 
-__all__ = ["ARITHMETIC", "Plan", "compile_plan", "scaled"]
+__all__ = ["ARITHMETIC", "Plan", "compile_plan", "unpriced"]
 
 ARITHMETIC = Context(prec=28, rounding=ROUND_HALF_EVEN, Emin=-999_999, Emax=999_999, traps=[])
 """Our own decimal context: the application's may have any precision and any trap."""
@@ -30,13 +30,14 @@ class Plan:
     """How to price a call that is already split into leaves.
 
     Attributes:
-        bands: Rates by input size: pairs of input tokens and one integer a leaf, in descending order; the first
-            band whose tokens the call exceeds counts. The last band has -1 and catches all.
+        bands: Rates by input size, as pairs of input tokens and one integer a leaf, in descending
+            order: the first band that the call exceeds counts. The last one has -1 and catches all.
         unit: What one of the integers is worth in US dollars.
         unrated: Leaves without any rate.
         missing: Leaves without a rate of their own.
         source: For `Cost.source`.
         flags: Flags that every price of this plan has.
+        reason: Why there is no price; None when there is one.
     """
 
     bands: tuple[tuple[int, tuple[int, ...]], ...]
@@ -45,17 +46,21 @@ class Plan:
     missing: tuple[int, ...]
     source: str
     flags: tuple[str, ...]
+    reason: str | None = None
 
     def usd(self, counts: Sequence[int], input_tokens: int) -> Decimal:
         """The price in US dollars of leaves and one request."""
-        for above, rates in self.bands:
-            if input_tokens > above:
-                break
+        rates = next(rates for above, rates in self.bands if input_tokens > above)
         total = rates[-1]
         for count, rate in zip(counts, rates, strict=False):
             if count:
                 total += count * rate
         return ARITHMETIC.multiply(Decimal(total), self.unit)
+
+
+def unpriced(reason: str) -> Plan:
+    """The plan of calls that have no price."""
+    return Plan((), Decimal(0), (), (), "", (), reason)
 
 
 def compile_plan(rates: Rates, source: str, flags: tuple[str, ...], multiply: Decimal) -> Plan:
@@ -72,16 +77,18 @@ def compile_plan(rates: Rates, source: str, flags: tuple[str, ...], multiply: De
     tables = [(above, _dollars(chosen, above, multiply)) for above in (*steps, -1)]
     exponent = min(_exponent(value) for _, table in tables for value in table)
     return Plan(
-        bands=tuple((above, tuple(scaled(value, -exponent) for value in table)) for above, table in tables),
+        bands=tuple((above, tuple(_scaled(value, -exponent) for value in table)) for above, table in tables),
         unit=Decimal((0, (1,), exponent)),
         unrated=tuple(index for index in range(TOKEN_LEAVES) if chosen[index] is None),
-        missing=tuple(index for index, (_, _, own, _) in enumerate(LEAVES[:-1]) if _choose(rates, own) is None),
+        missing=tuple(
+            index for index, (_, _, own, _) in enumerate(LEAVES[:-1]) if _choose(rates, own) is None
+        ),
         source=source,
         flags=flags,
     )
 
 
-def scaled(value: Decimal, places: int) -> int:
+def _scaled(value: Decimal, places: int) -> int:
     """The value times ten to the power of `places`, which must be whole."""
     return int(value.scaleb(places, _WIDE))
 
