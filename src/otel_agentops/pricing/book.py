@@ -130,7 +130,11 @@ class PriceBook:
                 break
         if usage.input_tokens is None or (usage.output_tokens is None and call.operation != "embeddings"):
             flags = (*flags, "partial_usage")
-        return Cost(plan.usd(counts, usage.input_tokens or 0), plan.source, None, flags)
+        try:
+            usd = plan.usd(counts, usage.input_tokens or 0)
+        except TypeError:  # a count that is not a whole number
+            return self._unpriced(call, "invalid_usage")
+        return Cost(usd, plan.source, None, flags)
 
     def _rescued(self, call: ModelCall, plan: Plan, resolution: Resolution, usage: Usage) -> Cost:
         """The price of counts that contradict each other, if it is certain how they came about."""

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -116,7 +117,7 @@ class Cards:
         self._providers: dict[str, _Provider] = {}
         start = len(header)
         for each in head["providers"]:
-            self._providers[each["id"]] = _Provider(each, lambda a=start, n=each["size"]: read(a, n))
+            self._providers[each["id"]] = _Provider(each, partial(read, start, each["size"]))
             start += each["size"]
 
     def provider(self, name: str) -> str | None:

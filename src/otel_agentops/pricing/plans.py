@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from operator import mul
 from typing import TYPE_CHECKING
 
-from otel_agentops.pricing.leaves import LEAVES, TOKEN_LEAVES
+from otel_agentops.pricing.leaves import LEAVES, TOKEN_LEAVES, InvalidUsage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,13 +50,15 @@ class Plan:
     reason: str | None = None
 
     def usd(self, counts: Sequence[int], input_tokens: int) -> Decimal:
-        """The price in US dollars of leaves and one request."""
-        rates = next(rates for above, rates in self.bands if input_tokens > above)
-        total = rates[-1]
-        for count, rate in zip(counts, rates, strict=False):
-            if count:
-                total += count * rate
-        return ARITHMETIC.multiply(Decimal(total), self.unit)
+        """The price in US dollars of leaves and one request.
+
+        Raises:
+            InvalidUsage: The input tokens are negative.
+        """
+        for above, rates in self.bands:
+            if input_tokens > above:
+                return ARITHMETIC.multiply(sum(map(mul, counts, rates), rates[-1]), self.unit)
+        raise InvalidUsage
 
 
 def unpriced(reason: str) -> Plan:
@@ -98,7 +101,7 @@ def _choose(rates: Rates, keys: tuple[str, ...]) -> Rate | None:
 
 
 def _dollars(chosen: list[Rate | None], above: int, multiply: Decimal) -> list[Decimal]:
-    table = []
+    table: list[Decimal] = []
     for index, ((_, exponent, _, _), rate) in enumerate(zip(LEAVES, chosen, strict=True)):
         value = _of_band(rate, above) if rate else Decimal(0)
         factor = multiply if index < TOKEN_LEAVES else Decimal(1)

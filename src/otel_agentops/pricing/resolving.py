@@ -149,8 +149,9 @@ class _Tariff:
 
     def windows(self) -> tuple[Window, ...]:
         """Everything in time that plans depend on."""
-        rules = (each.rule.window for each in (*self.prices, *self.adjusts))
-        return (*(self.found.card.windows() if self.found else ()), *rules)
+        card = self.found.card.windows() if self.found else ()
+        prices = (each.rule.window for each in self.prices)
+        return (*card, *prices, *(each.rule.window for each in self.adjusts))
 
     def plan(self, at_ns: int) -> Plan:
         """The plan of a moment."""
@@ -158,15 +159,15 @@ class _Tariff:
         rates, applied, flags = self._base(stack, at_ns)
         if not stack and not self.found:
             return unpriced(self.reason)
-        for placed in reversed(stack):
-            rates = {**rates, **placed.rule.rates}
-            applied = applied | placed.rule.when.keys()
+        for price in reversed(stack):
+            rates = {**rates, **price.rule.rates}
+            applied = applied | price.rule.when.keys()
         overridden = bool(stack) and not stack[-1].rule.patch and stack[-1].source == "override"
         factors = self._factors(at_ns, applied, overridden)
         multiply = Decimal(1)
-        for placed in factors:
-            multiply = ARITHMETIC.multiply(multiply, Decimal(str(placed.rule.multiply)))
-            applied = applied | placed.rule.when.keys()
+        for adjust in factors:
+            multiply = ARITHMETIC.multiply(multiply, adjust.rule.factor)
+            applied = applied | adjust.rule.when.keys()
         if not self.context.keys() <= applied:
             flags = (*flags, "tier_not_applied")
         sources = ("genai-prices", *(each.source for each in stack), *(each.source for each in factors))
@@ -174,7 +175,7 @@ class _Tariff:
 
     def _stack(self, at_ns: int) -> list[Placed[Price]]:
         """The price rule that holds, below the patches on it."""
-        stack = []
+        stack: list[Placed[Price]] = []
         for placed in self.prices:
             if placed.rule.window.active(at_ns):
                 stack.append(placed)

@@ -15,7 +15,17 @@ from otel_agentops.pricing.cards import Rate, Rates
 from otel_agentops.pricing.matching import Matcher
 from otel_agentops.pricing.windows import ALWAYS, Window
 
-__all__ = ["CONDITIONS", "RATE_KEYS", "Adjust", "Alias", "Amount", "Price", "Rule"]
+__all__ = [
+    "CONDITIONS",
+    "RATE_KEYS",
+    "Adjust",
+    "Alias",
+    "Amount",
+    "BaseRule",
+    "ConditionalRule",
+    "Price",
+    "Rule",
+]
 
 Amount: TypeAlias = Decimal | int | str | float
 """A number of US dollars; a float is read as the decimal number that it prints as."""
@@ -38,7 +48,7 @@ _TOOL_KEYS = {"web_search": "web_searches_kcount"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Rule:
+class BaseRule:
     """What all rules have: which calls they are about.
 
     Attributes:
@@ -55,13 +65,9 @@ class _Rule:
     matcher: Matcher = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        names = [self.provider] if isinstance(self.provider, str) else list(self.provider)
-        if not names or not all(isinstance(name, str) and name for name in names):
-            raise ValueError(f"provider: expected a name or several, got {self.provider!r}")
-        object.__setattr__(self, "provider", tuple(names))
+        object.__setattr__(self, "provider", _names(self.provider))
         for key in ("match", "note", "url"):
-            if not isinstance(getattr(self, key), str) or not (key != "match" or self.match):
-                raise ValueError(f"{key}: expected a text, got {getattr(self, key)!r}")
+            _check_text(key, getattr(self, key), empty=key != "match")
         try:
             object.__setattr__(self, "matcher", Matcher(self.match))
         except ValueError as error:
@@ -69,7 +75,7 @@ class _Rule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Alias(_Rule):
+class Alias(BaseRule):
     r"""A model that goes by another name: a deployment, an inference profile, a `-latest`.
 
     Attributes:
@@ -80,12 +86,11 @@ class Alias(_Rule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.model, str) or not self.model:
-            raise ValueError(f"model: expected a name, got {self.model!r}")
+        _check_text("model", self.model, empty=False)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Conditional(_Rule):
+class ConditionalRule(BaseRule):
     """A rule that holds only at some time or for some calls.
 
     Attributes:
@@ -107,7 +112,7 @@ class _Conditional(_Rule):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Adjust(_Conditional):
+class Adjust(ConditionalRule):
     """A factor on what the tokens cost: a negotiated discount, a regional surcharge.
 
     Attributes:
@@ -115,14 +120,15 @@ class Adjust(_Conditional):
     """
 
     multiply: Amount
+    factor: Decimal = field(init=False, repr=False, compare=False, default=Decimal(1))
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "multiply", _amount("multiply", self.multiply))
+        object.__setattr__(self, "factor", _amount("multiply", self.multiply))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Price(_Conditional):
+class Price(ConditionalRule):
     """What a model costs. Rates are US dollars a million tokens; 0 is allowed and means free.
 
     Attributes:
@@ -148,7 +154,7 @@ class Price(_Conditional):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.patch, bool):
+        if self.patch not in (True, False):
             raise ValueError(f"patch: expected true or false, got {self.patch!r}")
         rates = {**self._token_rates(), **self._fees()}
         if not rates:
@@ -177,6 +183,20 @@ class Price(_Conditional):
 
 
 Rule: TypeAlias = Price | Alias | Adjust
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    names = (value,) if isinstance(value, str) else value
+    if not isinstance(names, (list, tuple)) or not names:
+        raise ValueError(f"provider: expected a name or several, got {value!r}")
+    for name in names:
+        _check_text("provider", name, empty=False)
+    return tuple(names)
+
+
+def _check_text(key: str, value: Any, *, empty: bool) -> None:
+    if not isinstance(value, str) or not (value or empty):
+        raise ValueError(f"{key}: expected a text, got {value!r}")
 
 
 def _amount(key: str, value: Any) -> Decimal:

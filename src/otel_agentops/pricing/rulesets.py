@@ -7,16 +7,17 @@ from itertools import chain
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from otel_agentops.pricing.matching import ANY
-from otel_agentops.pricing.rules import Adjust, Alias, Price
+from otel_agentops.pricing.rules import Adjust, Alias, BaseRule, ConditionalRule, Price
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from otel_agentops.pricing.rules import Rule
 
 __all__ = ["Placed", "RuleSet"]
 
-RuleT = TypeVar("RuleT", Price, Alias, Adjust)
+RuleT = TypeVar("RuleT", bound=BaseRule)
+ConditionalT = TypeVar("ConditionalT", bound=ConditionalRule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,59 +45,62 @@ class RuleSet:
     """
 
     def __init__(self, layers: Sequence[tuple[str, Sequence[Rule]]], known_as: Callable[[str], str]) -> None:
-        placed = [
-            _place(rule, source, (layer, -index), known_as)
-            for layer, (source, rules) in enumerate(layers)
-            for index, rule in enumerate(rules)
-        ]
-        placed.sort(key=lambda each: each.order)
-        self._aliases = [each for each in placed if isinstance(each.rule, Alias)]
-        self._prices = [each for each in placed if isinstance(each.rule, Price)]
-        self._adjusts = [each for each in placed if isinstance(each.rule, Adjust)]
+        self._aliases = _sorted(Alias, layers, known_as)
+        self._prices = _sorted(Price, layers, known_as)
+        self._adjusts = _sorted(Adjust, layers, known_as)
 
     def alias(self, providers: Iterable[str], models: Iterable[str]) -> str | None:
         """The model that one of these names stands for; an earlier name wins over a later one."""
-        rules = list(_of(self._aliases, frozenset(providers)))
-        hits = ((found, each.rule) for name in models for each in rules if (found := each.rule.matcher(name)))
-        return next(
-            (rule.model if found is True else _expand(found, rule.model) for found, rule in hits), None
-        )
+        rules = [each.rule for each in _of(self._aliases, frozenset(providers))]
+        hits = ((found, rule) for name in models for rule in rules if (found := rule.matcher(name)))
+        return next((_expand(found, rule.model) for found, rule in hits), None)
 
     def prices(
         self, providers: Iterable[str], models: Sequence[str], context: Mapping[str, str]
     ) -> tuple[Placed[Price], ...]:
         """The price rules about a call, at whatever time, best first."""
-        return tuple(_about(self._prices, frozenset(providers), models, context))
+        return _about(self._prices, frozenset(providers), models, context)
 
     def adjusts(
         self, providers: Iterable[str], models: Sequence[str], context: Mapping[str, str]
     ) -> tuple[Placed[Adjust], ...]:
         """The adjust rules about a call, at whatever time, best first."""
-        return tuple(_about(self._adjusts, frozenset(providers), models, context))
+        return _about(self._adjusts, frozenset(providers), models, context)
 
 
-def _place(
-    rule: RuleT, source: str, position: tuple[int, int], known_as: Callable[[str], str]
-) -> Placed[RuleT]:
-    layer, later = position
-    names = [rule.provider] if isinstance(rule.provider, str) else rule.provider
-    when = {} if isinstance(rule, Alias) else rule.when
-    order = (layer, -rule.matcher.rank, int(ANY in names), -len(when), later)
-    known = frozenset(chain(map(known_as, names), map(str.lower, names)))
-    return Placed(rule, source, known, order)
+def _sorted(
+    kind: type[RuleT], layers: Sequence[tuple[str, Sequence[Rule]]], known_as: Callable[[str], str]
+) -> list[Placed[RuleT]]:
+    placed: list[Placed[RuleT]] = []
+    for layer, (source, rules) in enumerate(layers):
+        for index, rule in enumerate(rules):
+            if isinstance(rule, kind):
+                order = (layer, *_specific(rule), -index)
+                placed.append(Placed(rule, source, _providers(rule, known_as), order))
+    placed.sort(key=lambda each: each.order)
+    return placed
 
 
-def _of(placed: Iterable[Placed[RuleT]], providers: frozenset[str]) -> Iterable[Placed[RuleT]]:
+def _providers(rule: BaseRule, known_as: Callable[[str], str]) -> frozenset[str]:
+    return frozenset(chain(map(known_as, rule.provider), map(str.lower, rule.provider)))
+
+
+def _specific(rule: BaseRule) -> tuple[int, int, int]:
+    conditions = len(rule.when) if isinstance(rule, ConditionalRule) else 0
+    return -rule.matcher.rank, int(ANY in rule.provider), -conditions
+
+
+def _of(placed: Iterable[Placed[RuleT]], providers: frozenset[str]) -> Iterator[Placed[RuleT]]:
     return (each for each in placed if ANY in each.providers or not each.providers.isdisjoint(providers))
 
 
 def _about(
-    placed: Iterable[Placed[Price]] | Iterable[Placed[Adjust]],
+    placed: Iterable[Placed[ConditionalT]],
     providers: frozenset[str],
     models: Sequence[str],
     context: Mapping[str, str],
-) -> Iterable[Placed[Price]] | Iterable[Placed[Adjust]]:
-    return (
+) -> tuple[Placed[ConditionalT], ...]:
+    return tuple(
         each
         for each in _of(placed, providers)
         if each.rule.when.items() <= context.items() and any(map(each.rule.matcher, models))
