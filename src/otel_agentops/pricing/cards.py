@@ -138,6 +138,8 @@ class Cards:
 
         That is another provider where genai-prices says so: Azure sells OpenAI's models, and so on.
         """
+        if provider not in self._providers:
+            return None
         model = model.lower()
         for name in dict.fromkeys((model, _dashed_date(model))):
             for each in (provider, *self._providers[provider].fallback):

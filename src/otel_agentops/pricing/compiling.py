@@ -34,7 +34,7 @@ def compile_lines(data_time: str) -> list[str]:
     Args:
         data_time: When the data were taken, as an ISO date; genai-prices itself does not say.
     """
-    from genai_prices import data  # noqa: PLC0415 - a quarter of a second, wanted only here
+    from genai_prices import data  # noqa: PLC0415 - takes a quarter of a second
 
     lines = [_dump([_model(model) for model in provider.models]) for provider in data.providers]
     index = [

@@ -60,6 +60,11 @@ class Plan:
                 return ARITHMETIC.multiply(sum(map(mul, counts, rates), rates[-1]), self.unit)
         raise InvalidUsage
 
+    def rates_nothing(self, counts: Sequence[int]) -> bool:
+        """Whether tokens were counted, but none of a kind that has any rate: then 0 would be a lie."""
+        counted = [leaf for leaf in range(TOKEN_LEAVES) if counts[leaf]]
+        return bool(counted) and all(leaf in self.unrated for leaf in counted)
+
 
 def unpriced(reason: str) -> Plan:
     """The plan of calls that have no price."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from otel_agentops.pricing.facts import Facts, billing_context
 from otel_agentops.pricing.names import Names, host_of
+from otel_agentops.pricing.newer import newer_cards
 from otel_agentops.pricing.outcome import SOURCES
 from otel_agentops.pricing.plans import ARITHMETIC, Plan, compile_plan, unpriced
 from otel_agentops.pricing.shapes import always_wrong, wrong_if_impossible
@@ -38,11 +39,13 @@ class Resolution:
         current: Start and end of an interval in nanoseconds, and the plan that holds in it.
         fix: What to do to the counts of each call first; None for nothing.
         rescue: What to try when the counts contradict each other; None for nothing.
+        final: Whether it may be remembered; not while cards that may have the model are loading.
     """
 
-    __slots__ = ("_plans", "_tariff", "_windows", "current", "fix", "rescue")
+    __slots__ = ("_plans", "_tariff", "_windows", "current", "final", "fix", "rescue")
 
-    def __init__(self, tariff: _Tariff, fix: Fix | None, rescue: Fix | None) -> None:
+    def __init__(self, tariff: _Tariff, fix: Fix | None, rescue: Fix | None, *, final: bool) -> None:
+        self.final = final
         self.current: tuple[int, int, Plan] = (0, 0, unpriced("unknown_model"))
         self.fix = fix
         self.rescue = rescue
@@ -70,6 +73,7 @@ class Resolver:
         self._cards = cards
         self._names = names
         self._rules = rules
+        self._newer = newer_cards
 
     def resolve(self, facts: Facts) -> Resolution:
         """Everything about calls with these facts."""
@@ -83,7 +87,8 @@ class Resolver:
                 break
         fix = always_wrong(host_of(facts.server_address or ""), facts.operation, facts.api_type)
         rescue = None if fix else wrong_if_impossible(provider or "")
-        return Resolution(self._tariff(facts, provider, declared, models), fix, rescue)
+        tariff = self._tariff(facts, provider, declared, models)
+        return Resolution(tariff, fix, rescue, final=tariff.found is not None or not self._newer.loading)
 
     def _tariff(self, facts: Facts, provider: str | None, declared: str, models: tuple[str, ...]) -> _Tariff:
         providers = tuple(dict.fromkeys(filter(None, (provider, declared, _LIST_OF.get(provider or "")))))
@@ -109,17 +114,26 @@ class Resolver:
         spelled = (name for model in models for name in self._names.spellings(provider, model))
         return tuple(dict.fromkeys(spelled))
 
-    def _find(self, provider: str | None, names: Iterable[str], context: Mapping[str, str]) -> _Found | None:
+    def _find(
+        self, provider: str | None, names: tuple[str, ...], context: Mapping[str, str]
+    ) -> _Found | None:
         if provider is None:
             return None
-        lists = _LIST_OF.get(provider) if context else None
-        for name in names:
-            if lists and (hit := self._cards.find(lists, name)):
-                return _Found(hit[1], ("azure_list_estimate",), own=True)
-            if hit := self._cards.find(provider, name):
-                own = hit[0] == provider
-                return _Found(hit[1], () if own else ("provider_fallback",), own)
-        return None
+        found = _find(self._cards, provider, names, context)
+        if found is None and names and (newer := self._newer.get()):
+            found = _find(newer, provider, names, context)
+        return found
+
+
+def _find(cards: Cards, provider: str, names: Iterable[str], context: Mapping[str, str]) -> _Found | None:
+    lists = _LIST_OF.get(provider) if context else None
+    for name in names:
+        if lists and (hit := cards.find(lists, name)):
+            return _Found(hit[1], ("azure_list_estimate",), own=True)
+        if hit := cards.find(provider, name):
+            own = hit[0] == provider
+            return _Found(hit[1], () if own else ("provider_fallback",), own)
+    return None
 
 
 def _reason(declared: str, provider: str | None, models: tuple[str, ...]) -> str:
