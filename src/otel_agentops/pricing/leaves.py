@@ -62,38 +62,40 @@ def split(usage: Usage) -> tuple[int, ...]:
     Raises:
         InvalidUsage: A part is larger than what contains it, or a count is negative.
     """
-    total_input = usage.input_tokens or 0
-    total_output = usage.output_tokens or 0
-    read = usage.cache_read_input_tokens or 0
     written_1h = usage.cache_write_1h_input_tokens or 0
-    written = usage.cache_write_input_tokens or 0
-    if written == 0:
-        written = written_1h
+    written = usage.cache_write_input_tokens or written_1h
+    text, read, *others = _split_input(usage, written)
     reasoning = usage.reasoning_output_tokens or 0
-    if usage.audio_input_tokens or usage.image_input_tokens:
-        inputs = _split_input(usage, total_input, read, written)
-    else:
-        inputs = (total_input - read - written, read, 0, 0, 0, 0)
-    audio_output = usage.audio_output_tokens or 0
-    image_output = usage.image_output_tokens or 0
+    audio = usage.audio_output_tokens or 0
+    image = usage.image_output_tokens or 0
+    output = (usage.output_tokens or 0) - reasoning - audio - image
+    searches = usage.web_searches or 0
     counts = (
-        inputs[0],
-        inputs[1],
+        text,
+        read,
         written - written_1h,
         written_1h,
-        total_output - reasoning - audio_output - image_output,
+        output,
         reasoning,
-        *inputs[2:],
-        audio_output,
-        image_output,
-        usage.web_searches or 0,
+        *others,
+        audio,
+        image,
+        searches,
     )
     if min(counts) < 0:
         raise InvalidUsage
     return counts
 
 
-def _split_input(usage: Usage, total: int, read: int, written: int) -> tuple[int, ...]:
+def _split_input(usage: Usage, written: int) -> tuple[int, ...]:
+    total = usage.input_tokens or 0
+    read = usage.cache_read_input_tokens or 0
+    if usage.audio_input_tokens or usage.image_input_tokens:
+        return _split_kinds(usage, total, read, written)
+    return total - read - written, read, 0, 0, 0, 0
+
+
+def _split_kinds(usage: Usage, total: int, read: int, written: int) -> tuple[int, ...]:
     """Input with audio or images in it; cached tokens of unknown kind are text first, then audio."""
     audio = usage.audio_input_tokens or 0
     image = usage.image_input_tokens or 0

@@ -81,24 +81,30 @@ def compile_plan(rates: Rates, source: str, flags: tuple[str, ...], multiply: De
         multiply: Factor on the token rates; fees stay as they are.
     """
     chosen = [_choose(rates, own + base) for _, _, own, base in LEAVES]
-    steps = sorted({start for rate in chosen if rate for start, _ in rate.steps}, reverse=True)
-    tables = [(above, _dollars(chosen, above, multiply)) for above in (*steps, -1)]
+    tables = [(above, _dollars(chosen, above, multiply)) for above in _steps(chosen)]
     exponent = min(_exponent(value) for _, table in tables for value in table)
     return Plan(
-        bands=tuple((above, tuple(_scaled(value, -exponent) for value in table)) for above, table in tables),
+        bands=tuple((above, _whole(table, exponent)) for above, table in tables),
         unit=Decimal((0, (1,), exponent)),
-        unrated=tuple(index for index in range(TOKEN_LEAVES) if chosen[index] is None),
-        missing=tuple(
-            index for index, (_, _, own, _) in enumerate(LEAVES[:-1]) if _choose(rates, own) is None
-        ),
+        unrated=tuple(leaf for leaf in range(TOKEN_LEAVES) if chosen[leaf] is None),
+        missing=_missing(rates),
         source=source,
         flags=flags,
     )
 
 
-def _scaled(value: Decimal, places: int) -> int:
-    """The value times ten to the power of `places`, which must be whole."""
-    return int(value.scaleb(places, _WIDE))
+def _steps(chosen: list[Rate | None]) -> list[int]:
+    steps = {start for rate in chosen if rate for start, _ in rate.steps}
+    return [*sorted(steps, reverse=True), -1]
+
+
+def _whole(values: list[Decimal], exponent: int) -> tuple[int, ...]:
+    return tuple(int(value.scaleb(-exponent, _WIDE)) for value in values)
+
+
+def _missing(rates: Rates) -> tuple[int, ...]:
+    own_keys = (own for _, _, own, _ in LEAVES[:-1])
+    return tuple(leaf for leaf, own in enumerate(own_keys) if _choose(rates, own) is None)
 
 
 def _choose(rates: Rates, keys: tuple[str, ...]) -> Rate | None:
