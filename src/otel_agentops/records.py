@@ -111,6 +111,8 @@ class ModelCall(Record):
         first_chunk_s: Seconds from the start of the call to the first chunk of a stream.
         digest: Keyed digest of what was sent (32 hex digits); equal digests mean equal prompts.
         reported_cost_usd: What the provider or gateway itself says the call costs; it wins.
+        capture: Whether messages are kept; set before the request is read.
+        scratch: For the reader of a stream, between one chunk and the next.
     """
 
     kind: ClassVar[str] = "model_call"
@@ -160,6 +162,9 @@ class ModelCall(Record):
 
     digest: str | None = None
     cost: Cost | None = None
+
+    capture: bool = False
+    scratch: Any = None
 
 
 @dataclass(slots=True)

@@ -1,0 +1,237 @@
+"""Every setting of the library, and the only reader of the environment.
+
+An argument of `init()` wins over the environment, which wins over the default. A wrong argument is the
+developer's error and stops `init()`; a wrong environment variable may be somebody else's, so it is
+reported once and the default holds.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from otel_agentops.failsafe import warn_once
+from otel_agentops.semconv import DEFAULT_PROFILE, PROFILES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["Config", "ConfigError"]
+
+
+class ConfigError(ValueError):
+    """A setting has a value that cannot be used; the message names setting, value and allowed values."""
+
+    def __init__(self, setting: str, value: object, allowed: str) -> None:
+        super().__init__(f"{setting}={value!r} is not usable; allowed: {allowed}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The settings of one runtime; see `docs/settings.md` for the variables.
+
+    Attributes:
+        service_name: `service.name` of the resource; None leaves it to `OTEL_SERVICE_NAME`.
+        semconv: Profile of names that is written.
+        cost_names: `default` or `otel-443`, the names of the open proposal instead of ours.
+        capture_content: Whether prompts, answers, tool arguments and results are written to spans.
+        auto_session: Whether calls outside any session open one for the whole process; None decides
+            by what the process looks like (a script: yes, a server worker: no).
+        stream_usage: Whether the usage of chat streams is asked for where the caller did not.
+        stream_usage_hosts: Further hosts that are known to answer such a request.
+        prices: Files with price rules, later ones winning.
+        digest_key: Key of the prompt digests; random per process unless set, so that a digest says
+            nothing about its prompt to somebody without the key.
+        exit_timeout_s: Seconds that a normal exit may wait for the last spans.
+        instrument: Names of the libraries to instrument; None means all that are known.
+        disabled: Names never to instrument (`OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`).
+        traces: Names of span exporters, by `OTEL_TRACES_EXPORTER`.
+        metrics: Names of metric exporters, by `OTEL_METRICS_EXPORTER`.
+        traces_protocol: `http/protobuf` or `grpc`, for OTLP spans.
+        metrics_protocol: The same for OTLP metrics.
+        sdk_disabled: `OTEL_SDK_DISABLED`.
+    """
+
+    service_name: str | None = None
+    semconv: str = DEFAULT_PROFILE
+    cost_names: str = "default"
+    capture_content: bool = False
+    auto_session: bool | None = None
+    stream_usage: bool = True
+    stream_usage_hosts: tuple[str, ...] = ()
+    prices: tuple[str, ...] = ()
+    digest_key: bytes | None = None
+    exit_timeout_s: float = 2.0
+    instrument: tuple[str, ...] | None = None
+    disabled: tuple[str, ...] = ()
+    traces: tuple[str, ...] = ("otlp",)
+    metrics: tuple[str, ...] = ("otlp",)
+    traces_protocol: str = "http/protobuf"
+    metrics_protocol: str = "http/protobuf"
+    sdk_disabled: bool = False
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None, **arguments: Any) -> Config:
+        """Settings from arguments, environment and defaults, in this order.
+
+        Args:
+            environ: Variables to read; the process's own when None.
+            **arguments: Arguments of `init()`; those that are None count as not given.
+
+        Raises:
+            ConfigError: An argument has a value that is not allowed.
+        """
+        values = _from_environment(os.environ if environ is None else environ)
+        for name, value in arguments.items():
+            if value is not None:
+                values[name] = _ARGUMENTS[name](name, value)
+        return cls(**values)
+
+
+# --- one reader for each kind of setting: (name, value) -> value, or ConfigError ---
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigError(name, value, "a text that is not empty")
+    return value.strip()
+
+
+_TRUE = frozenset({"true", "1", "yes", "on"})
+_FALSE = frozenset({"false", "0", "no", "off"})
+
+
+def _flag(name: str, value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = str(value).strip().lower()
+    if word not in _TRUE | _FALSE:
+        raise ConfigError(name, value, "true or false")
+    return word in _TRUE
+
+
+def _choice(*allowed: str) -> Callable[[str, object], str]:
+    def read(name: str, value: object) -> str:
+        word = str(value).strip().lower()
+        if word not in allowed:
+            raise ConfigError(name, value, ", ".join(allowed))
+        return word
+
+    return read
+
+
+def _seconds(name: str, value: object) -> float:
+    try:
+        seconds = float(value)  # type: ignore[arg-type]  # whatever is no number is refused below
+    except (TypeError, ValueError):
+        seconds = -1.0
+    if not 0 <= seconds <= 3600:
+        raise ConfigError(name, value, "seconds from 0 to 3600")
+    return seconds
+
+
+def _names(name: str, value: object) -> tuple[str, ...]:
+    words = value.split(",") if isinstance(value, str) else value
+    try:
+        texts = tuple(str(word).strip() for word in words)  # type: ignore[attr-defined]
+    except TypeError:
+        raise ConfigError(name, value, "a list of names") from None
+    return tuple(text for text in texts if text)
+
+
+def _paths(name: str, value: object) -> tuple[str, ...]:
+    if isinstance(value, str | Path):
+        value = str(value).split(os.pathsep)
+    paths = _names(name, value)
+    for path in paths:
+        if not Path(path).is_file():
+            raise ConfigError(name, path, "paths of readable TOML or JSON files")
+    return paths
+
+
+def _key(name: str, value: object) -> bytes:
+    key = value.encode() if isinstance(value, str) else value
+    if not isinstance(key, bytes) or not 1 <= len(key) <= 64:
+        raise ConfigError(name, "...", "1 to 64 bytes")
+    return key
+
+
+_CONTENT_MODES = {"no_content": False, "span_only": True, "event_only": False, "span_and_event": True}
+
+
+def _content(name: str, value: object) -> bool:
+    """The standard variable's modes; content goes to spans only, so the event modes are reported."""
+    word = str(value).strip().lower()
+    if "event" in word and word in _CONTENT_MODES:
+        warn_once(name, "%s=%s: content is written to spans only, not to events", name, value)
+    if word in _CONTENT_MODES:
+        return _CONTENT_MODES[word]
+    try:
+        return _flag(name, value)
+    except ConfigError:
+        raise ConfigError(name, value, ", ".join(_CONTENT_MODES) + ", true, false") from None
+
+
+_PROTOCOL = _choice("http/protobuf", "grpc")
+_SEMCONV = _choice(*PROFILES)
+_COST_NAMES = _choice("default", "otel-443")
+
+_ARGUMENTS: dict[str, Callable[[str, Any], Any]] = {
+    "service_name": _text,
+    "semconv": _SEMCONV,
+    "cost_names": _COST_NAMES,
+    "capture_content": _content,
+    "auto_session": _flag,
+    "stream_usage": _flag,
+    "stream_usage_hosts": _names,
+    "prices": _paths,
+    "digest_key": _key,
+    "exit_timeout_s": _seconds,
+    "instrument": _names,
+    "traces": _names,
+    "metrics": _names,
+}
+"""Arguments of `init()` that are settings, and how each is read."""
+
+_OTLP = "OTEL_EXPORTER_OTLP_"
+
+_VARIABLES: tuple[tuple[str, str, Callable[[str, Any], Any]], ...] = (
+    ("OTEL_AGENTOPS_SEMCONV", "semconv", _SEMCONV),
+    ("OTEL_AGENTOPS_COST_NAMES", "cost_names", _COST_NAMES),
+    ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "capture_content", _content),
+    ("OTEL_AGENTOPS_AUTO_SESSION", "auto_session", _flag),
+    ("OTEL_AGENTOPS_STREAM_USAGE", "stream_usage", _flag),
+    ("OTEL_AGENTOPS_STREAM_USAGE_HOSTS", "stream_usage_hosts", _names),
+    ("OTEL_AGENTOPS_PRICES", "prices", _paths),
+    ("OTEL_AGENTOPS_DIGEST_KEY", "digest_key", _key),
+    ("OTEL_AGENTOPS_EXIT_TIMEOUT", "exit_timeout_s", _seconds),
+    ("OTEL_AGENTOPS_INSTRUMENT", "instrument", _names),
+    ("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "disabled", _names),
+    ("OTEL_TRACES_EXPORTER", "traces", _names),
+    ("OTEL_METRICS_EXPORTER", "metrics", _names),
+    # the general variable first: the one of the signal overrides it
+    (_OTLP + "PROTOCOL", "traces_protocol", _PROTOCOL),
+    (_OTLP + "PROTOCOL", "metrics_protocol", _PROTOCOL),
+    (_OTLP + "TRACES_PROTOCOL", "traces_protocol", _PROTOCOL),
+    (_OTLP + "METRICS_PROTOCOL", "metrics_protocol", _PROTOCOL),
+    ("OTEL_SDK_DISABLED", "sdk_disabled", _flag),
+)
+"""Rows of (variable, setting, reader), later rows winning; tests hold `docs/settings.md` to them."""
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for variable, setting, read in _VARIABLES:
+        text = environ.get(variable)
+        if not text:  # the specification treats an empty variable as unset
+            continue
+        try:
+            values[setting] = read(variable, text)
+        except ConfigError as error:
+            warn_once(variable, "%s; the default holds", error)
+    return values
+
+
+assert {setting for _, setting, _ in _VARIABLES} <= {field.name for field in fields(Config)}  # noqa: S101

@@ -1,0 +1,16 @@
+"""The program's own sessions, agents, operations, tools and model calls."""
+
+from otel_agentops.decorators.blocks import Block, Handle, agent, operation, session, start_session, tool
+from otel_agentops.decorators.calls import ModelCallBlock, model_call
+
+__all__ = [
+    "Block",
+    "Handle",
+    "ModelCallBlock",
+    "agent",
+    "model_call",
+    "operation",
+    "session",
+    "start_session",
+    "tool",
+]

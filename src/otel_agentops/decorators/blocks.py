@@ -1,0 +1,327 @@
+"""Sessions, agents, operations and tools: each a decorator and a with-block, made by one factory."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from otel_agentops.accounting import Ledger
+from otel_agentops.decorators.functions import decorate
+from otel_agentops.failsafe import failsafe, swallowed
+from otel_agentops.records import AgentRun, Operation, Record, Session, ToolCall
+from otel_agentops.spans import OpenScope, current, new_session_id
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from opentelemetry.trace import Span
+
+__all__ = ["Block", "Handle", "agent", "operation", "session", "start_session", "tool"]
+
+T = TypeVar("T", bound=Callable[..., Any] | type)
+Make = Callable[[str | None], Record]
+"""Makes the record of one run, from the name of what is decorated (None for a with-block)."""
+
+
+class Handle:
+    """One open session, agent, operation or tool, as its with-block gives it.
+
+    After `shutdown()` nothing is recorded any more; a handle then stays empty and does nothing.
+    """
+
+    def __init__(self, opened: OpenScope | None) -> None:
+        self._opened = opened
+        self._total = opened.scope.ledger if opened is not None else Ledger()
+        self._entered = opened.enter() if opened is not None else None
+
+    @property
+    def total(self) -> Ledger:
+        """What was spent inside so far; goes on changing while it is open."""
+        return self._total
+
+    @property
+    def span(self) -> Span | None:
+        """Its span, for attributes of your own; None after `shutdown()`."""
+        return self._opened.span if self._opened is not None else None
+
+    @property
+    def session_id(self) -> str | None:
+        """`session.id` of a session; None for everything else."""
+        record = self._opened.record if self._opened is not None else None
+        return record.session_id if isinstance(record, Session) else None
+
+    def outcome(self, outcome: str) -> None:
+        """Say what became of a session (`success`, `failure`, ...); case does not matter."""
+        record = self._opened.record if self._opened is not None else None
+        if isinstance(record, Session):
+            record.outcome = str(outcome).lower()
+
+    def result(self, result: Any) -> None:
+        """What a tool returned; written only when content is captured."""
+        record = self._opened.record if self._opened is not None else None
+        if isinstance(record, ToolCall):
+            record.result = result
+
+    def end(self, outcome: str | None = None) -> None:
+        """End it now; only the first end counts.
+
+        Args:
+            outcome: What became of a session; None says nothing.
+        """
+        if outcome is not None:
+            self.outcome(outcome)
+        self._end(None)
+
+    def _end(self, error: BaseException | None) -> None:
+        opened, self._entered, entered = self._opened, None, self._entered
+        if opened is None:
+            return
+        with failsafe("ending a scope"):
+            if entered is not None:
+                opened.leave(entered)
+            if error is None:
+                opened.finish()
+            else:
+                opened.fail(error)
+
+
+class Block:
+    """What `session(...)`, `agent(...)`, `operation(...)` and `tool(...)` return.
+
+    Decorates a function, a method or a class, or runs a with-block, also `async with`.
+    """
+
+    def __init__(self, make: Make) -> None:
+        self._make = make
+        self._open: list[Handle] = []
+
+    def __call__(self, target: T) -> T:
+        """Decorate: every call of the function opens one."""
+        name = getattr(target, "__name__", None) or getattr(
+            getattr(target, "__func__", None), "__name__", type(target).__name__
+        )
+        return decorate(target, functools.partial(_begin, self._make, name))
+
+    def start(self) -> Handle:
+        """Open one now; it must be ended with `Handle.end`."""
+        opened = None
+        with failsafe("opening a scope"):
+            recorder = current()
+            if recorder is not None:
+                opened = recorder.start_scope(self._make(None))
+        return Handle(opened)
+
+    def __enter__(self) -> Handle:
+        handle = self.start()
+        self._open.append(handle)
+        return handle
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.pop()._end(error)
+
+    async def __aenter__(self) -> Handle:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+
+def _begin(
+    make: Make, name: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], owner: int
+) -> OpenScope | None:
+    recorder = current()
+    if recorder is None:
+        return None
+    record = make(name)
+    if isinstance(record, ToolCall) and recorder.encoder.capture_content:
+        record.arguments = _arguments(function, args, kwargs)
+    return recorder.start_scope(record, owner)
+
+
+@functools.lru_cache(maxsize=1024)
+def _signature(function: Any) -> inspect.Signature:
+    return inspect.signature(function)
+
+
+def _arguments(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
+    """Arguments by name, without the object of a method."""
+    try:
+        bound = _signature(function).bind(*args, **kwargs).arguments
+    except (TypeError, ValueError):  # the call itself will fail, or has no signature
+        return dict(kwargs) or None
+    return {name: value for name, value in bound.items() if name not in ("self", "cls")}
+
+
+def _made(target: Any, block: Callable[[str | None], Block]) -> Any:
+    """`@agent` without parentheses hands over the function where the name would be."""
+    if target is None or isinstance(target, str):
+        return block(target)
+    return block(None)(target)
+
+
+# --- the four ---
+
+
+@overload
+def agent(name: T, /) -> T: ...
+@overload
+def agent(name: str | None = None, *, description: str | None = None) -> Block: ...
+def agent(name: Any = None, *, description: str | None = None) -> Any:
+    """An agent: `@agent`, `@agent(name=...)` or `with agent("name"):`.
+
+    On a class the outermost call of any public method is one turn of the agent; calls from there to
+    other methods of the same object open no second one.
+
+    Args:
+        name: Name of the agent; that of the function or class when left out.
+        description: What it is for.
+    """
+    return _made(name, lambda own: Block(lambda default: AgentRun(own or default, description)))
+
+
+@overload
+def operation(name: T, /) -> T: ...
+@overload
+def operation(name: str | None = None) -> Block: ...
+def operation(name: Any = None) -> Any:
+    """A step of the program: `@operation`, `@operation(name=...)` or `with operation("name"):`.
+
+    Args:
+        name: Name of the step; that of the function or class when left out.
+    """
+    return _made(name, lambda own: Block(lambda default: Operation(own or default or "operation")))
+
+
+@overload
+def tool(name: T, /) -> T: ...
+@overload
+def tool(
+    name: str | None = None,
+    *,
+    cost_usd: float | str | Decimal | None = None,
+    description: str | None = None,
+    call_id: str | None = None,
+    arguments: Any = None,
+    tool_type: str = "function",
+) -> Block: ...
+def tool(
+    name: Any = None,
+    *,
+    cost_usd: float | str | Decimal | None = None,
+    description: str | None = None,
+    call_id: str | None = None,
+    arguments: Any = None,
+    tool_type: str = "function",
+) -> Any:
+    """A tool that is run on this side: `@tool`, `@tool(cost_usd=...)` or `with tool("name"):`.
+
+    Args:
+        name: Name of the tool; that of the function when left out.
+        cost_usd: What one execution costs in US dollars, apart from model calls made in it.
+        description: What it does.
+        call_id: The id that the model gave to the call, for with-blocks.
+        arguments: What it is called with, for with-blocks; decorated functions know. Written only
+            when content is captured.
+        tool_type: `function`, `extension` or `datastore`.
+
+    Raises:
+        ValueError: `cost_usd` is no number or negative.
+    """
+    cost = _usd(cost_usd)
+
+    def make(own: str | None, default: str | None) -> ToolCall:
+        return ToolCall(own or default or "tool", tool_type, description, call_id, arguments, None, cost)
+
+    return _made(name, lambda own: Block(functools.partial(make, own)))
+
+
+def _usd(value: float | str | Decimal | None) -> Decimal | None:
+    if value is None:
+        return None
+    try:
+        cost = Decimal(str(value))
+    except ArithmeticError:
+        cost = Decimal("NaN")
+    if not cost.is_finite() or cost < 0:
+        raise ValueError(f"cost_usd={value!r} is not usable; allowed: US dollars, 0 or more")
+    return cost
+
+
+@overload
+def session(name: T, /) -> T: ...
+@overload
+def session(
+    name: str | None = None,
+    *,
+    session_id: str | None = None,
+    user_id: str | None = None,
+    conversation_id: str | None = None,
+    tags: Iterable[str] = (),
+    metadata: Mapping[str, Any] | None = None,
+) -> Block: ...
+def session(
+    name: Any = None,
+    *,
+    session_id: str | None = None,
+    user_id: str | None = None,
+    conversation_id: str | None = None,
+    tags: Iterable[str] = (),
+    metadata: Mapping[str, Any] | None = None,
+) -> Any:
+    """One run of the application: `with session("triage") as s:`, `@session` or `@session(name=...)`.
+
+    Args:
+        name: Static, low-cardinality name of the kind of run.
+        session_id: Groups spans of one run, also over several requests; a new one each time when left
+            out.
+        user_id: The end user; personal data leaves the process with it.
+        conversation_id: A real id of a message thread.
+        tags: Marks for every span inside.
+        metadata: Values for the session's own span; what is no text, number or bool is written as text.
+    """
+    marks = tuple(str(tag) for tag in ((tags,) if isinstance(tags, str) else tags))
+    notes = {str(key): _plain_value(value) for key, value in (metadata or {}).items()}
+
+    def make(own: str | None, default: str | None) -> Session:
+        return Session(
+            own or default,
+            str(session_id) if session_id is not None else new_session_id(),
+            str(user_id) if user_id is not None else None,
+            str(conversation_id) if conversation_id is not None else None,
+            marks,
+            notes,
+        )
+
+    return _made(name, lambda own: Block(functools.partial(make, own)))
+
+
+def _plain_value(value: Any) -> str | bool | int | float:
+    return value if isinstance(value, str | bool | int | float) else str(value)
+
+
+def start_session(
+    name: str | None = None,
+    *,
+    session_id: str | None = None,
+    user_id: str | None = None,
+    conversation_id: str | None = None,
+    tags: Iterable[str] = (),
+    metadata: Mapping[str, Any] | None = None,
+) -> Handle:
+    """Open a session that no block ends; `.end(outcome)` does. Arguments as those of `session`."""
+    block = session(
+        name,
+        session_id=session_id,
+        user_id=user_id,
+        conversation_id=conversation_id,
+        tags=tags,
+        metadata=metadata,
+    )
+    return block.start()

@@ -1,0 +1,195 @@
+"""Decorating functions and classes so that they stay what they were."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from typing import Any, TypeVar
+
+from otel_agentops.failsafe import swallowed
+from otel_agentops.spans import OpenScope, Steps, current, run_coroutine, run_generator
+
+__all__ = ["Begin", "decorate"]
+
+T = TypeVar("T")
+Begin = Callable[[Any, tuple[Any, ...], dict[str, Any], int], OpenScope | None]
+"""`(function, args, kwargs, owner)` -> the open scope of one call; None when nothing is recorded."""
+
+
+def decorate(target: T, begin: Begin) -> T:
+    """The decorated function, static or class method; for a class, the class itself.
+
+    Raises:
+        TypeError: The target can neither be called nor holds a function.
+    """
+    if isinstance(target, staticmethod | classmethod):
+        return type(target)(_function(target.__func__, begin))  # type: ignore[return-value]  # same kind
+    if inspect.isclass(target):
+        return _class(target, begin)  # type: ignore[return-value]  # the very same class
+    if not callable(target):
+        raise TypeError(f"cannot decorate {target!r}: it is no function, method or class")
+    return _function(target, begin)  # type: ignore[return-value]  # a function for a function
+
+
+def _start(
+    begin: Begin, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], owner: int
+) -> OpenScope | None:
+    try:
+        return begin(function, args, kwargs, owner)
+    except Exception as error:  # noqa: BLE001 - the caller's function must run, recorded or not
+        swallowed("opening a scope", error)
+        return None
+
+
+def _nobody(_args: tuple[Any, ...]) -> int:
+    return 0
+
+
+def _function(
+    function: Callable[..., Any], begin: Begin, owner: Callable[[tuple[Any, ...]], int] = _nobody
+) -> Callable[..., Any]:
+    """A wrapper of the same kind: frameworks ask `inspect` what they were given."""
+    wrapper = _KINDS[_kind(function)](function, begin, owner)
+    return functools.wraps(function)(wrapper)
+
+
+def _kind(function: Any) -> str:
+    if inspect.isasyncgenfunction(function):
+        return "async generator"
+    if inspect.isgeneratorfunction(function):
+        return "generator"
+    return "coroutine" if inspect.iscoroutinefunction(function) else "plain"
+
+
+def _plain(function: Any, begin: Begin, owner: Callable[[tuple[Any, ...]], int]) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        opened = _start(begin, function, args, kwargs, owner(args))
+        if opened is None:
+            return function(*args, **kwargs)
+        entered = opened.enter()
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:
+            opened.leave(entered)
+            opened.fail(error)
+            raise
+        opened.leave(entered)
+        run = _RUNS.get(type(result))
+        if run is not None:  # a function that hands out a coroutine or generator ends when that does
+            return run(result, opened)
+        opened.finish_with(result)
+        return result
+
+    return call
+
+
+_RUNS: dict[type, Callable[[Any, OpenScope], Any]] = {
+    CoroutineType: run_coroutine,
+    GeneratorType: run_generator,
+    AsyncGeneratorType: lambda run, opened: _async_generator(lambda: run, lambda *_: opened, _nobody)(),
+}
+
+
+def _coroutine(function: Any, begin: Begin, owner: Callable[[tuple[Any, ...]], int]) -> Callable[..., Any]:
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        opened = _start(begin, function, args, kwargs, owner(args))
+        if opened is None:
+            return await function(*args, **kwargs)
+        return await run_coroutine(function(*args, **kwargs), opened)
+
+    return call
+
+
+def _generator(function: Any, begin: Begin, owner: Callable[[tuple[Any, ...]], int]) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        opened = _start(begin, function, args, kwargs, owner(args))
+        if opened is None:
+            return (yield from function(*args, **kwargs))
+        return (yield from run_generator(function(*args, **kwargs), opened))
+
+    return call
+
+
+def _async_generator(
+    function: Any, begin: Begin, owner: Callable[[tuple[Any, ...]], int]
+) -> Callable[..., Any]:
+    async def call(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        opened = _start(begin, function, args, kwargs, owner(args))
+        run = function(*args, **kwargs)
+        if opened is None:
+            async for item in run:
+                yield item
+            return
+        steps = Steps(opened)
+        try:
+            with steps:
+                item = await anext(run)
+            while True:
+                try:
+                    sent = yield item
+                except GeneratorExit:
+                    with steps:
+                        await run.aclose()
+                    opened.finish("closed", clock_ns=steps.last_ns)
+                    raise
+                except BaseException as error:  # noqa: BLE001 - thrown in, for the generator to handle
+                    with steps:
+                        item = await run.athrow(error)
+                else:
+                    with steps:
+                        item = await run.asend(sent)
+        except StopAsyncIteration:
+            opened.finish()
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            opened.fail(error)
+            raise
+
+    return call
+
+
+_KINDS: dict[str, Callable[..., Callable[..., Any]]] = {
+    "plain": _plain,
+    "coroutine": _coroutine,
+    "generator": _generator,
+    "async generator": _async_generator,
+}
+
+
+# --- classes ---
+
+
+def _class(cls: type, begin: Begin) -> type:
+    """Wrap the public methods in place: the outermost call on an object opens the scope."""
+    for name, method in _public_methods(cls):
+        setattr(cls, name, _function(method, _unless_inside(begin), _self_of))
+    return cls
+
+
+def _public_methods(cls: type) -> list[tuple[str, Any]]:
+    """Its own functions and those of bases in the same package; other people's bases stay theirs."""
+    home = cls.__module__.partition(".")[0]
+    methods: dict[str, Any] = {}
+    for base in cls.__mro__:
+        if base.__module__.partition(".")[0] == home:
+            for name, value in vars(base).items():
+                if inspect.isfunction(value) and (not name.startswith("_") or name == "__call__"):
+                    methods.setdefault(name, value)
+    return list(methods.items())
+
+
+def _self_of(args: tuple[Any, ...]) -> int:
+    return id(args[0]) if args else 0
+
+
+def _unless_inside(begin: Begin) -> Begin:
+    def outermost(function: Any, args: Any, kwargs: Any, owner: int) -> OpenScope | None:
+        recorder = current()
+        if recorder is None or recorder.scopes.owned(owner):
+            return None
+        return begin(function, args, kwargs, owner)
+
+    return outermost

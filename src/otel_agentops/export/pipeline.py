@@ -1,0 +1,255 @@
+"""A pipeline of our own, for programs that have none: SDK providers built from the standard variables.
+
+Exporters are imported only when they are used, since the gRPC one alone costs more start-up time than
+everything else together.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import (
+    BatchSpanProcessor,
+    SimpleSpanProcessor,
+    SpanExporter,
+    SpanExportResult,
+)
+
+from otel_agentops.config import Config, ConfigError
+from otel_agentops.failsafe import failsafe, warn_once
+from otel_agentops.processors import AgentOpsSpanProcessor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.trace import ReadableSpan
+
+__all__ = ["Pipeline", "span_exporter"]
+
+
+class Pipeline:
+    """The providers that we made ourselves, and therefore flush and shut down ourselves.
+
+    Attributes:
+        tracer_provider: Its spans go to every exporter that the settings name.
+        meter_provider: None when metrics are switched off.
+    """
+
+    def __init__(self, config: Config, exporters: Sequence[SpanExporter | str] = ()) -> None:
+        attributes = {"service.name": config.service_name} if config.service_name else {}
+        self._resource = Resource.create(attributes)
+        self.tracer_provider = TracerProvider(resource=self._resource, shutdown_on_exit=False)
+        self.tracer_provider.add_span_processor(AgentOpsSpanProcessor())
+        self.meter_provider: MeterProvider | None = None
+        self._spans: list[_Counted] = []
+        self.start(config, exporters)
+
+    def start(self, config: Config, exporters: Sequence[SpanExporter | str] = ()) -> None:
+        """Connect exporters; also again after `stop`, for a program that starts over."""
+        self._processors: list[BatchSpanProcessor | SimpleSpanProcessor] = []
+        self._spans = []
+        if config.sdk_disabled:
+            return
+        for wanted in exporters or config.traces:
+            with failsafe(f"setting up the span exporter {wanted}"):
+                exporter = span_exporter(wanted, config.traces_protocol)
+                if exporter is not None:
+                    self._add(exporter, console=wanted == "console")
+        with failsafe("setting up metrics"):
+            if self.meter_provider is None:
+                self.meter_provider = _meter_provider(config, self._resource)
+
+    def _add(self, exporter: SpanExporter, console: bool) -> None:
+        counted = _Counted(exporter)
+        processor = SimpleSpanProcessor(counted) if console else BatchSpanProcessor(counted)
+        self._spans.append(counted)
+        self._processors.append(processor)
+        self.tracer_provider.add_span_processor(processor)
+
+    def flush(self, timeout_s: float) -> bool:
+        """Send what is waiting.
+
+        Returns:
+            Whether everything was sent within `timeout_s` seconds, by the exporters' own answers; the
+            SDK's answer says less.
+        """
+        failed = sum(exporter.failed for exporter in self._spans)
+        done = _within(timeout_s, self._force_flush)
+        return done and sum(exporter.failed for exporter in self._spans) == failed
+
+    def _force_flush(self) -> None:
+        for processor in self._processors:
+            processor.force_flush()
+        if self.meter_provider is not None:
+            self.meter_provider.force_flush()
+
+    def stop(self, timeout_s: float) -> bool:
+        """Send what is waiting and let the exporters go; returns as `flush` does."""
+        failed = sum(exporter.failed for exporter in self._spans)
+        done = _within(timeout_s, self._shutdown)
+        return done and sum(exporter.failed for exporter in self._spans) == failed
+
+    def _shutdown(self) -> None:
+        # metrics first: closing the span exporters may take the whole time that is left
+        if self.meter_provider is not None:
+            self.meter_provider.force_flush()
+        for processor in self._processors:
+            processor.shutdown()
+
+
+def _within(timeout_s: float, work: Callable[[], None]) -> bool:
+    """Do work that may hang in a thread, and wait no longer than this.
+
+    The SDK's own time-outs are not kept by its exporters.
+    """
+    done: list[bool] = []
+
+    def run() -> None:
+        with failsafe("sending what is waiting"):
+            work()
+            done.append(True)
+
+    thread = Thread(target=run, name="otel-agentops-flush", daemon=True)
+    thread.start()
+    thread.join(timeout_s)
+    return bool(done)
+
+
+class _Counted(SpanExporter):
+    """An exporter whose answers are remembered."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        self._exporter = exporter
+        self.failed = 0
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        result = SpanExportResult.FAILURE
+        try:
+            result = self._exporter.export(spans)
+        finally:
+            if result is not SpanExportResult.SUCCESS:
+                self.failed += len(spans)
+                warn_once(
+                    "export failed",
+                    "%d spans could not be exported by %s; see the exporter's own messages",
+                    len(spans),
+                    type(self._exporter).__name__,
+                )
+        return result
+
+    def shutdown(self) -> None:
+        self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        return self._exporter.force_flush(timeout_millis)
+
+
+# --- exporters by name ---
+
+
+def span_exporter(wanted: SpanExporter | str, protocol: str) -> SpanExporter | None:
+    """The exporter of a name, a URL or an exporter object itself; None for `none`.
+
+    Args:
+        wanted: `otlp`, `console`, `none`, `http(s)://host:port` (OTLP over HTTP), `grpc://host:port`
+            (OTLP over gRPC), the name of an exporter that is installed, or a `SpanExporter`.
+        protocol: `http/protobuf` or `grpc`, for `otlp`.
+
+    Raises:
+        ConfigError: No exporter has that name.
+    """
+    if not isinstance(wanted, str):
+        return wanted
+    scheme = wanted.partition("://")[0]
+    make = _SPAN_EXPORTERS.get(scheme)
+    if make is not None:
+        return make(wanted, protocol)
+    exporter: SpanExporter = _installed("opentelemetry_traces_exporter", wanted, "OTEL_TRACES_EXPORTER")()
+    return exporter
+
+
+def _otlp(_wanted: str, protocol: str) -> SpanExporter:
+    if protocol == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415
+            OTLPSpanExporter as Grpc,
+        )
+
+        return Grpc()
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+
+    return OTLPSpanExporter()
+
+
+def _http_url(url: str, _protocol: str) -> SpanExporter:
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+
+    path = "" if url.rstrip("/").endswith("/v1/traces") else "/v1/traces"
+    return OTLPSpanExporter(endpoint=url.rstrip("/") + path)
+
+
+def _grpc_url(url: str, _protocol: str) -> SpanExporter:
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+
+    return OTLPSpanExporter(endpoint=url.partition("://")[2], insecure=url.startswith("grpc://"))
+
+
+def _console(_wanted: str, _protocol: str) -> SpanExporter:
+    from opentelemetry.sdk.trace.export import ConsoleSpanExporter  # noqa: PLC0415
+
+    return ConsoleSpanExporter()
+
+
+def _none(_wanted: str, _protocol: str) -> None:
+    return None
+
+
+_SPAN_EXPORTERS: dict[str, Callable[[str, str], SpanExporter | None]] = {
+    "otlp": _otlp,
+    "console": _console,
+    "none": _none,
+    "http": _http_url,
+    "https": _http_url,
+    "grpc": _grpc_url,
+    "grpcs": _grpc_url,
+}
+
+
+def _installed(group: str, name: str, setting: str) -> Any:
+    found = {point.name: point for point in entry_points(group=group)}
+    if name not in found:
+        raise ConfigError(setting, name, ", ".join(sorted({*found, "otlp", "console", "none"})))
+    return found[name].load()
+
+
+def _meter_provider(config: Config, resource: Resource) -> MeterProvider | None:
+    wanted = [name for name in config.metrics if name != "none"]
+    if not wanted:
+        return None
+    from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415 - 20 ms for those who want none
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader  # noqa: PLC0415
+
+    readers = [
+        PeriodicExportingMetricReader(_metric_exporter(name, config.metrics_protocol)) for name in wanted
+    ]
+    return MeterProvider(readers, resource=resource, shutdown_on_exit=False)
+
+
+def _metric_exporter(name: str, protocol: str) -> Any:
+    if name == "otlp" and protocol == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import (  # noqa: PLC0415
+            OTLPMetricExporter as Grpc,
+        )
+
+        return Grpc()
+    if name == "otlp":
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import (  # noqa: PLC0415
+            OTLPMetricExporter,
+        )
+
+        return OTLPMetricExporter()
+    return _installed("opentelemetry_metrics_exporter", name, "OTEL_METRICS_EXPORTER")()

@@ -1,0 +1,258 @@
+"""What one more library costs: a table of methods and a few small functions about one call.
+
+An integration says which methods there are (`Target`), how a request is read into a record and how an
+answer or a chunk fills it. Everything else lives here and in `spans`: patching when the library is
+imported, sync and async, streams, switching off, and undoing.
+
+A whole integration::
+
+    def request(client, kwargs, capture):
+        return ModelCall("acme", kwargs.get("model"), capture=capture)
+
+    def response(call, answer):
+        call.usage = Usage(answer.usage.tokens_in, answer.usage.tokens_out)
+
+    INSTRUMENTOR = Instrumentor("acme", (
+        Target("acme.chat", "Chat.create", request, response, prompt=("messages",)),
+        Target("acme.chat", "AsyncChat.create", request, response, prompt=("messages",)),
+    ))
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+import wrapt
+from opentelemetry.context import get_value
+
+from otel_agentops.accounting import digest
+from otel_agentops.failsafe import failsafe, logger, swallowed
+from otel_agentops.spans import current, follow
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from otel_agentops.records import ModelCall
+    from otel_agentops.spans import OpenCall, Recorder
+
+__all__ = ["Amend", "Instrumentor", "Target"]
+
+Request = Callable[[Any, "Mapping[str, Any]", bool], "ModelCall"]
+Conceal = Callable[[Any], bool]
+Amend = Callable[[Any, "dict[str, Any]", "Recorder"], "tuple[dict[str, Any], Conceal | None]"]
+
+
+def _nothing(*_: Any) -> None:
+    """For methods that have no chunks, or nothing to put together after them."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One method to instrument.
+
+    Attributes:
+        module: Module that defines it; it is patched when that module is imported, never before.
+        attribute: `Class.method` in the module.
+        request: `(resource, kwargs, capture)` -> the record. Reads only what it knows by name.
+        response: `(call, answer)`: fills the record from a whole answer.
+        chunk: `(call, part)`: fills the record from one part of a stream.
+        done: `(call)`: puts together what the chunks left in `call.scratch`.
+        prompt: Names of the arguments that make up the prompt, for its digest.
+        follow: Gives the caller what comes instead of the result; see `otel_agentops.spans.follow`.
+        amend: `(resource, kwargs, recorder)` -> the arguments to send instead and what hides the
+            difference from the caller; None where requests are never touched.
+    """
+
+    module: str
+    attribute: str
+    request: Request
+    response: Callable[[ModelCall, Any], object] = _nothing
+    chunk: Callable[[ModelCall, Any], object] = _nothing
+    done: Callable[[ModelCall], object] = _nothing
+    prompt: tuple[str, ...] = ()
+    follow: Callable[..., Any] = follow
+    amend: Amend | None = None
+
+
+class Instrumentor:
+    """All targets of one library, switched on and off together.
+
+    Args:
+        name: What `instrument()` and the settings call it.
+        targets: Its methods; one that this version of the library lacks is passed over.
+    """
+
+    def __init__(self, name: str, targets: tuple[Target, ...]) -> None:
+        self.name = name
+        self.targets = targets
+        self.active = False
+        self._patches: dict[Target, _Patch] = {}
+        self._hooked: set[str] = set()
+        self._lock = RLock()
+        os.register_at_fork(after_in_child=self._fresh_lock)
+
+    def _fresh_lock(self) -> None:
+        self._lock = RLock()
+
+    def instrument(self) -> None:
+        """Switch on; modules that are not imported yet are patched when they are. Idempotent."""
+        with self._lock:
+            self.active = True
+            new = {target.module for target in self.targets} - self._hooked
+            self._hooked |= new
+        for module in sorted(new):
+            # a module that is already imported is patched right here
+            wrapt.register_post_import_hook(self._patch_module, module)
+        if not new:
+            for module in self._hooked:
+                self._repatch(module)
+
+    def uninstrument(self) -> None:
+        """Switch off; the very objects that were there come back, where nobody has wrapped ours since."""
+        with self._lock:
+            self.active = False
+            for patch in self._patches.values():
+                patch.undo()
+            self._patches = {target: patch for target, patch in self._patches.items() if patch.applied}
+
+    def _repatch(self, module_name: str) -> None:
+        import sys  # noqa: PLC0415 - only needed when switched on again
+
+        module = sys.modules.get(module_name)
+        if module is not None:
+            self._patch_module(module)
+
+    def _patch_module(self, module: Any) -> None:
+        with self._lock:
+            if not self.active:
+                return
+            for target in self.targets:
+                if target.module == module.__name__ and target not in self._patches:
+                    with failsafe(f"instrumenting {target.module}.{target.attribute}"):
+                        self._patch(target, module)
+
+    def _patch(self, target: Target, module: Any) -> None:
+        class_name, _, method = target.attribute.rpartition(".")
+        # not getattr: modules may load others lazily, and the class of another module is not this target
+        owner = vars(module).get(class_name)
+        if owner is None or owner.__module__ != module.__name__ or not hasattr(owner, method):
+            logger.debug("%s.%s does not exist in this version", target.module, target.attribute)
+            return
+        patch = _Patch(owner, method)
+        patch.apply(_wrapper(target, self, patch.original))
+        self._patches[target] = patch
+
+
+class _Patch:
+    """One replaced attribute of a class."""
+
+    __slots__ = ("_inherited", "_name", "_owner", "applied", "original", "ours")
+
+    def __init__(self, owner: Any, name: str) -> None:
+        self._owner = owner
+        self._name = name
+        self._inherited = name not in vars(owner)
+        self.original = inspect.getattr_static(owner, name)
+        self.ours: Any = None
+        self.applied = False
+
+    def apply(self, wrapper: Callable[..., Any]) -> None:
+        self.ours = wrapt.FunctionWrapper(self.original, wrapper)
+        setattr(self._owner, self._name, self.ours)
+        self.applied = True
+
+    def undo(self) -> None:
+        """Take ours off if it is outermost; below another wrapper it stays and passes through."""
+        if vars(self._owner).get(self._name) is not self.ours:
+            return
+        if self._inherited:
+            delattr(self._owner, self._name)
+        else:
+            setattr(self._owner, self._name, self.original)
+        self.applied = False
+
+
+def _wrapper(target: Target, instrumentor: Instrumentor, original: Any) -> Callable[..., Any]:
+    """A wrapt wrapper around one method; async methods start when they are awaited, as they do bare."""
+    begin = _Begin(target, instrumentor)
+    finish = target.follow
+
+    def sync(
+        wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        begun = begin(instance, kwargs)
+        if begun is None:
+            return wrapped(*args, **kwargs)
+        call, kwargs, conceal = begun
+        attached = call.attach()
+        try:
+            result = wrapped(*args, **kwargs)
+        except BaseException as error:
+            call.fail(error)
+            raise
+        finally:
+            call.detach(attached)
+        return finish(result, call, target, conceal)
+
+    async def run(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        begun = begin(instance, kwargs)
+        if begun is None:
+            return await wrapped(*args, **kwargs)
+        call, kwargs, conceal = begun
+        attached = call.attach()
+        try:
+            result = await wrapped(*args, **kwargs)
+        except BaseException as error:
+            call.fail(error)
+            raise
+        finally:
+            call.detach(attached)
+        return finish(result, call, target, conceal)
+
+    def coroutine(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        return run(wrapped, instance, args, kwargs)
+
+    return coroutine if inspect.iscoroutinefunction(inspect.unwrap(original)) else sync
+
+
+class _Begin:
+    """Start a call, or find that this one is not ours to record. Never raises."""
+
+    def __init__(self, target: Target, instrumentor: Instrumentor) -> None:
+        self._target = target
+        self._instrumentor = instrumentor
+
+    def __call__(
+        self, resource: Any, kwargs: dict[str, Any]
+    ) -> tuple[OpenCall, dict[str, Any], Conceal | None] | None:
+        if not self._instrumentor.active or _suppressed():
+            return None
+        recorder = current()
+        if recorder is None:
+            return None
+        try:
+            return self._start(recorder, resource, kwargs)
+        except Exception as error:  # noqa: BLE001 - the call must go out, recorded or not
+            swallowed(f"starting {self._target.attribute}", error)
+            return None
+
+    def _start(
+        self, recorder: Recorder, resource: Any, kwargs: dict[str, Any]
+    ) -> tuple[OpenCall, dict[str, Any], Conceal | None]:
+        target, conceal = self._target, None
+        call = target.request(resource, kwargs, recorder.encoder.capture_content)
+        if target.prompt:
+            call.digest = digest(recorder.digest_key, *[kwargs.get(name) for name in target.prompt])
+        if target.amend is not None:
+            kwargs, conceal = target.amend(resource, kwargs, recorder)
+        return recorder.start_call(call), kwargs, conceal
+
+
+def _suppressed() -> bool:
+    """Whether somebody above asked instrumentations to keep quiet."""
+    return bool(get_value("suppress_instrumentation") or get_value("suppress_language_model_instrumentation"))

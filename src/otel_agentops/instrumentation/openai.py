@@ -1,0 +1,319 @@
+"""OpenAI's SDK: chat completions, legacy completions, embeddings and Responses.
+
+Source: the API reference of OpenAI (objects `chat.completion`, `chat.completion.chunk`, `response`,
+`text_completion`, `list` of embeddings) and the GenAI semantic conventions for OpenAI.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from otel_agentops.failsafe import failures
+from otel_agentops.instrumentation import openai_answers as answers
+from otel_agentops.instrumentation.base import Instrumentor, Target
+from otel_agentops.instrumentation.openai_usage import ask_for_usage
+from otel_agentops.instrumentation.stainless import follow_stainless, given, host_of
+from otel_agentops.messages import as_message, as_messages, get, text_part, tool_call_part
+from otel_agentops.records import ModelCall
+from otel_agentops.semconv import provider_of_host
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["INSTRUMENTOR"]
+
+
+# --- requests: which argument goes where, as data ---
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _word(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _yes(value: Any) -> bool | None:
+    return True if value is True else None
+
+
+def _several(value: Any) -> int | None:
+    number = _whole(value)
+    return None if number == 1 else number
+
+
+def _words(value: Any) -> tuple[str, ...] | None:
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, list | tuple) and all(isinstance(word, str) for word in value):
+        return tuple(value)
+    return None
+
+
+def _tier(value: Any) -> str | None:
+    return None if value == "auto" else _word(value)
+
+
+_OUTPUT_TYPES = {"text": "text", "json_object": "json", "json_schema": "json"}
+
+
+def _output_type(value: Any) -> str | None:
+    if isinstance(value, type):
+        return "json"
+    kind = get(value, "type")
+    return _OUTPUT_TYPES.get(kind) if isinstance(kind, str) else None
+
+
+def _text_format(value: Any) -> str | None:
+    return _output_type(get(value, "format"))
+
+
+def _effort(value: Any) -> str | None:
+    return _word(get(value, "effort"))
+
+
+def _conversation(value: Any) -> str | None:
+    return _word(value) or _word(get(value, "id"))
+
+
+Rows = tuple[tuple[str, str, "Callable[[Any], Any]"], ...]
+
+_SAMPLING: Rows = (
+    ("model", "request_model", _word),
+    ("stream", "stream", _yes),
+    ("temperature", "temperature", _number),
+    ("top_p", "top_p", _number),
+    ("service_tier", "request_service_tier", _tier),
+)
+_PENALTIES: Rows = (
+    ("max_tokens", "max_tokens", _whole),
+    ("n", "choice_count", _several),
+    ("seed", "seed", _whole),
+    ("stop", "stop_sequences", _words),
+    ("frequency_penalty", "frequency_penalty", _number),
+    ("presence_penalty", "presence_penalty", _number),
+)
+_CHAT: Rows = (
+    *_SAMPLING,
+    *_PENALTIES,
+    ("max_completion_tokens", "max_tokens", _whole),
+    ("reasoning_effort", "reasoning_level", _word),
+    ("response_format", "output_type", _output_type),
+)
+_LEGACY: Rows = (*_SAMPLING, *_PENALTIES)
+_RESPONSES: Rows = (
+    *_SAMPLING,
+    ("max_output_tokens", "max_tokens", _whole),
+    ("previous_response_id", "previous_response_id", _word),
+    ("conversation", "conversation_id", _conversation),
+    ("reasoning", "reasoning_level", _effort),
+    ("text", "output_type", _text_format),
+    ("text_format", "output_type", _output_type),
+)
+_EMBEDDINGS: Rows = (
+    ("model", "request_model", _word),
+    ("dimensions", "dimension_count", _whole),
+    ("encoding_format", "encoding_formats", _words),
+)
+
+
+def _read(resource: Any, kwargs: Mapping[str, Any], rows: Rows, operation: str, api: str | None) -> ModelCall:
+    """A record of the request; an argument of an unknown kind is counted and left out."""
+    address, port = host_of(resource)
+    call = ModelCall(_provider(resource, address), None, operation)
+    call.server_address, call.server_port, call.api_type = address, port, api
+    for argument, field, convert in rows:
+        value = given(kwargs.get(argument))
+        if value is None or value is False:
+            continue
+        read = convert(value)
+        if read is not None:
+            setattr(call, field, read)
+        elif argument not in _DEFAULTS:
+            failures[f"unreadable argument {argument}"] += 1
+    return call
+
+
+_DEFAULTS = frozenset({"n", "service_tier", "reasoning", "text"})
+"""Arguments whose default values are read as nothing."""
+
+
+def _provider(resource: Any, address: str | None) -> str:
+    """Who answers: the host tells; a host nobody knows is what the client's class says."""
+    provider = provider_of_host(address) if address else None
+    if provider is not None:
+        return provider
+    client = type(getattr(resource, "_client", None))
+    azure = any("Azure" in kind.__name__ for kind in client.__mro__)
+    return "azure.ai.openai" if azure else "openai"
+
+
+def _chat(resource: Any, kwargs: Mapping[str, Any], capture: bool) -> ModelCall:
+    call = _read(resource, kwargs, _CHAT, "chat", "chat_completions")
+    if capture:
+        call.capture = True
+        call.input_messages = as_messages(given(kwargs.get("messages")))
+        call.tool_definitions = _tools(given(kwargs.get("tools")))
+    return call
+
+
+def _legacy(resource: Any, kwargs: Mapping[str, Any], capture: bool) -> ModelCall:
+    call = _read(resource, kwargs, _LEGACY, "text_completion", None)
+    if capture:
+        call.capture = True
+        prompt = given(kwargs.get("prompt"))
+        prompts = [prompt] if isinstance(prompt, str) else prompt
+        if isinstance(prompts, list) and all(isinstance(text, str) for text in prompts):
+            call.input_messages = [{"role": "user", "parts": [text_part(text)]} for text in prompts]
+    return call
+
+
+def _embeddings(resource: Any, kwargs: Mapping[str, Any], _capture: bool) -> ModelCall:
+    return _read(resource, kwargs, _EMBEDDINGS, "embeddings", None)
+
+
+def _responses(resource: Any, kwargs: Mapping[str, Any], capture: bool) -> ModelCall:
+    call = _read(resource, kwargs, _RESPONSES, "chat", "responses")
+    if capture:
+        call.capture = True
+        instructions = given(kwargs.get("instructions"))
+        if isinstance(instructions, str):
+            call.system_instructions = [text_part(instructions)]
+        call.input_messages = _input_items(given(kwargs.get("input")))
+        call.tool_definitions = _tools(given(kwargs.get("tools")))
+    return call
+
+
+def _retrieve(resource: Any, kwargs: Mapping[str, Any], capture: bool) -> ModelCall:
+    call = _read(resource, kwargs, (("stream", "stream", _yes),), "fetch_response", "responses")
+    call.capture = capture
+    call.response_id = _word(kwargs.get("response_id"))
+    after = _whole(given(kwargs.get("starting_after")))
+    call.stream_cursor = None if after is None else str(after)
+    return call
+
+
+def _tools(tools: Any) -> list[dict[str, Any]] | None:
+    if not isinstance(tools, list | tuple):
+        return None
+    return [_tool(tool) for tool in tools]
+
+
+def _tool(tool: Any) -> dict[str, Any]:
+    kind = _word(get(tool, "type")) or "function"
+    function = get(tool, "function") or tool
+    name = _word(get(function, "name")) or kind
+    definition = {"type": kind, "name": name, "description": get(function, "description")}
+    parameters = get(function, "parameters")
+    if isinstance(parameters, Mapping):
+        definition["parameters"] = dict(parameters)
+    return {key: value for key, value in definition.items() if value is not None}
+
+
+def _input_items(items: Any) -> list[dict[str, Any]]:
+    """The `input` of a Responses request: a text, or messages, tool calls and tool results."""
+    if not isinstance(items, list | tuple):
+        return as_messages(items)
+    return [_input_item(item) for item in items]
+
+
+def _input_item(item: Any) -> dict[str, Any]:
+    kind = get(item, "type")
+    if kind in ("function_call", "custom_tool_call"):
+        arguments = get(item, "arguments") if kind == "function_call" else get(item, "input")
+        part = tool_call_part(get(item, "call_id"), get(item, "name"), arguments)
+        return {"role": "assistant", "parts": [part]}
+    if kind in ("function_call_output", "custom_tool_call_output"):
+        part = {"type": "tool_call_response", "id": get(item, "call_id"), "response": get(item, "output")}
+        return {"role": "tool", "parts": [part]}
+    if kind == "reasoning":
+        return {"role": "assistant", "parts": [answers.reasoning_part(item)]}
+    if kind in (None, "message"):
+        return as_message(item)
+    return {"role": "assistant", "parts": [{"type": str(kind)}]}
+
+
+# --- the table ---
+
+_CHAT_MODULES = (
+    "openai.resources.chat.completions.completions",  # 1.59 and later
+    "openai.resources.chat.completions",  # before
+)
+_BETA_CHAT = "openai.resources.beta.chat.completions"  # parse() before 1.92
+_RESPONSES_MODULE = "openai.resources.responses.responses"
+
+
+def _target(module: str, attribute: str, **functions: Any) -> Target:
+    return Target(module, attribute, follow=follow_stainless, **functions)
+
+
+_CHAT_FUNCTIONS: dict[str, Any] = {
+    "request": _chat,
+    "response": answers.chat,
+    "chunk": answers.chat_chunk,
+    "done": answers.chat_done,
+    "prompt": ("messages", "tools"),
+}
+_RESPONSES_FUNCTIONS: dict[str, Any] = {
+    "request": _responses,
+    "response": answers.response,
+    "chunk": answers.response_event,
+    "prompt": ("instructions", "input", "tools", "previous_response_id"),
+}
+
+
+def _targets() -> tuple[Target, ...]:
+    targets: list[Target] = []
+    for prefix in ("", "Async"):
+        chat, responses = f"{prefix}Completions", f"{prefix}Responses"
+        targets += [
+            _target(module, f"{chat}.create", amend=ask_for_usage, **_CHAT_FUNCTIONS)
+            for module in _CHAT_MODULES
+        ]
+        targets += [
+            _target(module, f"{chat}.parse", **_CHAT_FUNCTIONS) for module in (_CHAT_MODULES[0], _BETA_CHAT)
+        ]
+        targets += [
+            _target(_RESPONSES_MODULE, f"{responses}.{method}", **_RESPONSES_FUNCTIONS)
+            for method in ("create", "parse")
+        ]
+        targets.append(
+            _target(
+                _RESPONSES_MODULE,
+                f"{responses}.retrieve",
+                request=_retrieve,
+                response=answers.response,
+                chunk=answers.response_event,
+            )
+        )
+        targets.append(
+            _target(
+                "openai.resources.completions",
+                f"{chat}.create",
+                request=_legacy,
+                response=answers.completion,
+                chunk=answers.completion_chunk,
+                done=answers.chat_done,
+                prompt=("prompt", "suffix"),
+            )
+        )
+        targets.append(
+            _target(
+                "openai.resources.embeddings",
+                f"{prefix}Embeddings.create",
+                request=_embeddings,
+                response=answers.embeddings,
+                prompt=("input",),
+            )
+        )
+    return tuple(targets)
+
+
+INSTRUMENTOR = Instrumentor("openai", _targets())
+"""`.stream()` helpers have no target: they go through `create` and read its stream."""

@@ -1,0 +1,281 @@
+"""What the SDKs made by the Stainless generator (openai, anthropic, ...) have in common.
+
+The client of a resource is its `_client`: an underscore name, but the only way from a resource to the
+host it talks to, and part of every generated SDK since the first. If it goes, `server.address` is
+missing and the provider is the SDK's own; nothing else breaks.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import wrapt
+
+from otel_agentops.failsafe import swallowed
+from otel_agentops.spans import Following, follow, is_stream, read_answer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from otel_agentops.spans import OpenCall, Reader
+
+__all__ = ["ABSENT", "Host", "follow_stainless", "given", "host_of"]
+
+
+class Host(NamedTuple):
+    """Where a client sends its requests.
+
+    Attributes:
+        address: Host name; None when it cannot be read.
+        port: Explicit port or that of the scheme.
+    """
+
+    address: str | None
+    port: int | None
+
+
+_NOWHERE = Host(None, None)
+_HOSTS: dict[str, Host] = {}
+_HOSTS_LIMIT = 1024
+
+
+def host_of(resource: Any) -> Host:
+    """The host of the client that a resource such as `client.chat.completions` belongs to."""
+    url = getattr(getattr(resource, "_client", None), "base_url", None)
+    if url is None:
+        return _NOWHERE
+    text = str(url)
+    host = _HOSTS.get(text)
+    if host is None:
+        port = url.port or {"https": 443, "http": 80}.get(url.scheme)
+        host = Host(url.host or None, port)
+        if len(_HOSTS) < _HOSTS_LIMIT:
+            _HOSTS[text] = host
+    return host
+
+
+ABSENT = frozenset({"NotGiven", "Omit"})
+"""Names of the SDKs' own ways to say that an argument was not given."""
+
+
+def given(value: Any) -> Any:
+    """The value of an argument, or None where the caller left it out."""
+    return None if type(value).__name__ in ABSENT else value
+
+
+def follow_stainless(
+    result: Any, call: OpenCall, read: Reader, conceal: Callable[[Any], bool] | None = None
+) -> Any:
+    """`otel_agentops.spans.follow`, and raw responses besides."""
+    kind = type(result).__name__
+    if kind not in _PROXIES:
+        return follow(result, call, read, conceal)
+    if kind == "LegacyAPIResponse" and not call.record.stream:
+        # its body is already there; reading it again runs none of the caller's parsers
+        read_body(result.http_response.content, Following(call, read))
+        call.finish()
+        return result
+    return _PROXIES[kind](result, Following(call, read))
+
+
+def read_body(body: bytes, state: Following) -> None:
+    """Read the bytes of an answer into the record: JSON, or the events of a stream."""
+    try:
+        text = body.decode(errors="replace").lstrip()
+        if text.startswith(("data:", "event:", ":")):
+            for line in text.splitlines():
+                data = line[5:].strip() if line.startswith("data:") else ""
+                if data.startswith("{"):
+                    state.read.chunk(state.call.record, _object(data))
+        elif text.startswith("{"):
+            state.read.response(state.call.record, _object(text))
+    except Exception as error:  # noqa: BLE001 - the body is the caller's to judge
+        swallowed("reading a raw answer", error)
+
+
+class _Fields(SimpleNamespace):
+    """An object of JSON with its fields as attributes; what is missing is None, as in the SDK's models."""
+
+    def __getattr__(self, _name: str) -> None:
+        return None
+
+
+def _object(text: str) -> Any:
+    return json.loads(text, object_hook=lambda fields: _Fields(**fields))
+
+
+_KEEP = 8 * 2**20
+"""Bytes of a raw body that are kept for reading; a longer one is passed on unread."""
+
+
+class _LegacyRaw(wrapt.ObjectProxy):  # type: ignore[misc]  # wrapt ships no types
+    """A raw response of a stream that the caller may parse or not."""
+
+    _self_state: Following
+    _self_kept: list[bytes]
+    _self_size: int
+    _self_parsed: dict[Any, Any]
+
+    def __init__(self, response: Any, state: Following) -> None:
+        super().__init__(response)
+        self._self_state = state
+        self._self_kept = []
+        self._self_size = 0
+        self._self_parsed = {}
+
+    def parse(self, **options: Any) -> Any:
+        """What the SDK parses; a stream among it is followed."""
+        return self._follow_parsed(self.__wrapped__.parse(**options))
+
+    def __del__(self) -> None:
+        self._self_state.leave()
+
+    def _follow_parsed(self, parsed: Any) -> Any:
+        state = self._self_state
+        if not is_stream(parsed):
+            self._read_now(parsed)
+            return parsed
+        followed = self._self_parsed.get(id(parsed))
+        if followed is None:
+            followed = self._self_parsed[id(parsed)] = follow(parsed, state.call, state.read)
+        return followed
+
+    def _read_now(self, value: Any) -> Any:
+        """The caller has just read the whole body, so it is there for us as well."""
+        state = self._self_state
+        if not state.call.finished:
+            try:
+                read_body(self.__wrapped__.http_response.content, state)
+            except Exception as error:  # noqa: BLE001 - the value is the caller's, whatever we make of it
+                swallowed("reading a raw answer", error)
+            state.finish()
+        return value
+
+
+class _Raw(_LegacyRaw):
+    """A raw response whose body the caller reads: it is read along, never ahead."""
+
+    def read(self) -> Any:
+        """The whole body."""
+        return self._read_now(self.__wrapped__.read())
+
+    def json(self) -> Any:
+        """The whole body as JSON."""
+        return self._read_now(self.__wrapped__.json())
+
+    def text(self) -> Any:
+        """The whole body as text."""
+        return self._read_now(self.__wrapped__.text())
+
+    def iter_bytes(self, *args: Any) -> Iterator[Any]:
+        """The body in pieces."""
+        return self._along(self.__wrapped__.iter_bytes(*args), b"")
+
+    def iter_text(self, *args: Any) -> Iterator[Any]:
+        """The body in pieces of text."""
+        return self._along(self.__wrapped__.iter_text(*args), b"")
+
+    def iter_lines(self) -> Iterator[Any]:
+        """The body line by line."""
+        return self._along(self.__wrapped__.iter_lines(), b"\n")
+
+    def close(self) -> Any:
+        """Close the response; what was read of it so far is what there is to know."""
+        try:
+            return self.__wrapped__.close()
+        finally:
+            self._end("closed")
+
+    def _along(self, pieces: Iterator[Any], end: bytes) -> Iterator[Any]:
+        state = self._self_state
+        try:
+            for piece in pieces:
+                self._keep(piece, end)
+                yield piece
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            state.fail(error)
+            raise
+        self._end("complete")
+
+    def _keep(self, piece: Any, end: bytes) -> None:
+        state = self._self_state
+        if state.call.record.stream and not self._self_size:
+            state.call.first_chunk()
+        state.last_ns = time.perf_counter_ns()
+        data = piece if isinstance(piece, bytes) else str(piece).encode(errors="replace")
+        self._self_size += len(data)
+        if self._self_size <= _KEEP:
+            self._self_kept.append(data + end)
+
+    def _end(self, ending: Any) -> None:
+        state = self._self_state
+        if not state.call.finished:
+            if self._self_kept and self._self_size <= _KEEP:
+                read_body(b"".join(self._self_kept), state)
+            state.finish(ending)
+
+
+class _AsyncRaw(_Raw):
+    """The same with the async methods of async clients."""
+
+    async def parse(self, **options: Any) -> Any:
+        """What the SDK parses; a stream among it is followed."""
+        return self._follow_parsed(await self.__wrapped__.parse(**options))
+
+    async def read(self) -> Any:
+        """The whole body."""
+        return self._read_now(await self.__wrapped__.read())
+
+    async def json(self) -> Any:
+        """The whole body as JSON."""
+        return self._read_now(await self.__wrapped__.json())
+
+    async def text(self) -> Any:
+        """The whole body as text."""
+        return self._read_now(await self.__wrapped__.text())
+
+    def iter_bytes(self, *args: Any) -> Any:
+        """The body in pieces."""
+        return self._along_async(self.__wrapped__.iter_bytes(*args), b"")
+
+    def iter_text(self, *args: Any) -> Any:
+        """The body in pieces of text."""
+        return self._along_async(self.__wrapped__.iter_text(*args), b"")
+
+    def iter_lines(self) -> Any:
+        """The body line by line."""
+        return self._along_async(self.__wrapped__.iter_lines(), b"\n")
+
+    async def close(self) -> Any:
+        """Close the response; what was read of it so far is what there is to know."""
+        try:
+            return await self.__wrapped__.close()
+        finally:
+            self._end("closed")
+
+    async def _along_async(self, pieces: AsyncIterator[Any], end: bytes) -> AsyncIterator[Any]:
+        state = self._self_state
+        try:
+            async for piece in pieces:
+                self._keep(piece, end)
+                yield piece
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            state.fail(error)
+            raise
+        self._end("complete")
+
+
+_PROXIES: dict[str, type[_LegacyRaw]] = {
+    "LegacyAPIResponse": _LegacyRaw,
+    "APIResponse": _Raw,
+    "AsyncAPIResponse": _AsyncRaw,
+}
+"""Raw responses by the name of their class, since the SDK itself is never imported from here."""

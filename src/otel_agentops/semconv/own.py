@@ -1,0 +1,86 @@
+"""Our own names: everything `otel_agentops.*` that is ever written, each with its meaning.
+
+Nothing here lies under `gen_ai.usage.*`, because back ends bill every number they find there; the one
+exception is `gen_ai.usage.cost`, which several of them read.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["OWN", "Name"]
+
+
+class Name(NamedTuple):
+    """One attribute of ours.
+
+    Attributes:
+        name: The attribute; a trailing `*` stands for a key of the user's.
+        type: `string`, `int`, `double`, `bool` or `string[]`.
+        unit: Unit in UCUM; empty for names, flags and texts.
+        writer: On which spans it is written, and when.
+    """
+
+    name: str
+    type: str
+    unit: str
+    writer: str
+
+
+SPAN_KIND = "otel_agentops.span.kind"
+ENDING = "otel_agentops.ending"
+COST = "gen_ai.usage.cost"
+COST_443 = ("gen_ai.usage.cost.amount", "gen_ai.usage.cost.currency", "gen_ai.usage.cost.source")
+COST_SOURCE = "otel_agentops.cost.source"
+COST_STATUS = "otel_agentops.cost.status"
+COST_REASON = "otel_agentops.cost.reason"
+COST_FLAGS = "otel_agentops.cost.flags"
+DIGEST = "otel_agentops.input.digest"
+DUPLICATE = "otel_agentops.duplicate"
+TOOL_COST = "otel_agentops.tool.cost_usd"
+LATE_CALLS = "otel_agentops.late_calls"
+OUTCOME = "otel_agentops.session.outcome"
+TAGS = "otel_agentops.tags"
+METADATA = "otel_agentops.metadata."
+PROCESSING = "otel_agentops.request.processing"
+INFERENCE_GEO = "otel_agentops.request.inference_geo"
+WEB_SEARCHES = "otel_agentops.usage.web_searches"
+CACHE_WRITE_1H = "otel_agentops.usage.cache_creation_1h_input_tokens"
+TOTAL = "otel_agentops.total."
+SESSION_ID = "session.id"
+USER_ID = "user.id"
+AGENT_NAME = "gen_ai.agent.name"
+CONVERSATION_ID = "gen_ai.conversation.id"
+
+_SCOPES = "sessions, agents, operations and tools in which anything was counted"
+
+OWN: tuple[Name, ...] = (
+    Name(COST, "double", "{USD}", "model calls with a known price"),
+    Name(COST_443[0], "double", "{USD}", "instead of the former with `cost_names='otel-443'`"),
+    Name(COST_443[1], "string", "", "`USD`, with the former"),
+    Name(COST_443[2], "string", "", "`provider` if the answer said it, else `local`"),
+    Name(COST_SOURCE, "string", "", "priced model calls: who set the price"),
+    Name(COST_STATUS, "string", "", "model calls: `priced`, `estimated` (see the flags) or `unpriced`"),
+    Name(COST_REASON, "string", "", "unpriced model calls: why"),
+    Name(COST_FLAGS, "string[]", "", "estimated model calls: what the price leaves out"),
+    Name(DIGEST, "string", "", "model calls: keyed digest of what was sent; equal means the same prompt"),
+    Name(DUPLICATE, "bool", "", "model calls whose usage was already counted on a span inside them"),
+    Name(ENDING, "string", "", "spans that ended early: `cancelled`, `closed` or `abandoned`"),
+    Name(SPAN_KIND, "string", "", "`operation` on operations, which have no name in the conventions"),
+    Name(TOOL_COST, "double", "{USD}", "tools that cost something by themselves"),
+    Name(LATE_CALLS, "int", "{call}", "open scopes around one that ended before a call inside it did"),
+    Name(OUTCOME, "string", "", "sessions that were given an outcome"),
+    Name(TAGS, "string[]", "", "every span inside a session that has tags"),
+    Name(METADATA + "*", "any", "", "sessions with metadata"),
+    Name(PROCESSING, "string", "", "`batch` on calls billed as a batch"),
+    Name(INFERENCE_GEO, "string", "", "calls whose region is billed apart"),
+    Name(WEB_SEARCHES, "int", "{search}", "calls during which the provider searched the web"),
+    Name(CACHE_WRITE_1H, "int", "{token}", "calls that wrote to the one-hour cache"),
+    Name(TOTAL + "cost_usd", "double", "{USD}", _SCOPES),
+    Name(TOTAL + "input_tokens", "int", "{token}", _SCOPES),
+    Name(TOTAL + "output_tokens", "int", "{token}", _SCOPES),
+    Name(TOTAL + "model_calls", "int", "{call}", _SCOPES),
+    Name(TOTAL + "tool_calls", "int", "{call}", _SCOPES),
+    Name(TOTAL + "errors", "int", "{call}", _SCOPES),
+    Name(TOTAL + "unpriced_calls", "int", "{call}", "scopes with calls whose cost is not in the total"),
+)

@@ -1,0 +1,27 @@
+"""The only rooms that open and close spans, on nothing but the OpenTelemetry API."""
+
+from otel_agentops.spans.current import current, use
+from otel_agentops.spans.dropped import drain
+from otel_agentops.spans.follow import Following, Reader, follow, is_stream, read_answer
+from otel_agentops.spans.recorder import SCOPE_NAME, Open, OpenCall, OpenScope, Recorder, new_session_id
+from otel_agentops.spans.steps import Steps, run_coroutine, run_generator
+
+__all__ = [
+    "SCOPE_NAME",
+    "Following",
+    "Open",
+    "OpenCall",
+    "OpenScope",
+    "Reader",
+    "Recorder",
+    "Steps",
+    "current",
+    "drain",
+    "follow",
+    "is_stream",
+    "new_session_id",
+    "read_answer",
+    "run_coroutine",
+    "run_generator",
+    "use",
+]

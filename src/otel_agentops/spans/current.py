@@ -1,0 +1,41 @@
+"""The recorder of this process: what decorators, instrumentations and processors write to.
+
+`init()` puts one in place. Where nobody calls it, the first use makes one from the environment, which
+writes to whatever tracer provider the program has; after `shutdown()` there is none and everything of
+ours passes calls through.
+"""
+
+from __future__ import annotations
+
+from threading import Lock
+
+from otel_agentops.config import Config
+from otel_agentops.pricing import PriceBook
+from otel_agentops.spans.recorder import Recorder
+
+__all__ = ["current", "use"]
+
+_recorder: Recorder | None = None
+_off = False
+_lock = Lock()
+
+
+def current() -> Recorder | None:
+    """The recorder in use; None after `shutdown()`."""
+    if _recorder is None and not _off:
+        _make()
+    return _recorder
+
+
+def use(recorder: Recorder | None) -> None:
+    """Write to this recorder from now on; None switches everything off."""
+    global _recorder, _off  # noqa: PLW0603 - the one global of the library
+    _recorder, _off = recorder, recorder is None
+
+
+def _make() -> None:
+    global _recorder  # noqa: PLW0603 - as above
+    with _lock:
+        if _recorder is None:
+            config = Config.load()
+            _recorder = Recorder(config, PriceBook(files=config.prices))

@@ -1,0 +1,64 @@
+"""Streams that nobody finished, on their way from the garbage collector to their end.
+
+A finaliser may run at any moment, also inside a lock of an exporter on the same thread, so it must not
+end a span itself. It leaves the work here; a helper thread, started when the first stream is made, or
+the next scope to end, whichever comes first, does it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+
+from otel_agentops.failsafe import failsafe
+
+__all__ = ["drain", "leave", "watch"]
+
+_queue: SimpleQueue[Callable[[], object]] = SimpleQueue()
+_worker: threading.Thread | None = None
+_lock = threading.Lock()
+
+
+def leave(work: Callable[[], object]) -> None:
+    """Queue work; safe to call from `__del__`."""
+    _queue.put(work)
+
+
+def drain() -> None:
+    """Do all queued work now, on this thread."""
+    while True:
+        try:
+            work = _queue.get_nowait()
+        except Empty:
+            return
+        with failsafe("ending an abandoned stream"):
+            work()
+
+
+def watch() -> None:
+    """See to it that queued work is done soon."""
+    global _worker  # noqa: PLW0603 - one helper a process
+    if _worker is not None:
+        return
+    with _lock:
+        if _worker is None:
+            _worker = threading.Thread(target=_work, name="otel-agentops-streams", daemon=True)
+            _worker.start()
+
+
+def _work() -> None:
+    while True:
+        work = _queue.get()
+        with failsafe("ending an abandoned stream"):
+            work()
+
+
+def _forget_worker() -> None:
+    """Threads do not survive a fork."""
+    global _worker, _lock, _queue  # noqa: PLW0603 - as above
+    _worker, _lock, _queue = None, threading.Lock(), SimpleQueue()
+
+
+os.register_at_fork(after_in_child=_forget_worker)

@@ -1,0 +1,251 @@
+"""Records as span names and attributes, by the tables of a profile."""
+
+from __future__ import annotations
+
+import base64
+import json
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from otel_agentops.failsafe import swallowed
+from otel_agentops.records import AgentRun, ModelCall, Operation, Session, ToolCall
+from otel_agentops.semconv import START_FIELDS, own
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from otel_agentops.accounting import Ledger, Scope
+    from otel_agentops.records import Cost, Record
+    from otel_agentops.semconv import Profile
+
+__all__ = ["Encoder", "to_json"]
+
+Attributes = dict[str, Any]
+
+_OPENAI_PROVIDERS = frozenset({"openai", "azure.ai.openai", "azure.ai.inference"})
+"""The conventions define `openai.*` for these; on others' spans it would name the wrong vendor."""
+
+
+def to_json(value: Any) -> str:
+    """Compact JSON; bytes as base64, models by their fields, anything else as text."""
+    text = _JSON.encode(value)
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # lone surrogates cannot be exported: escape them
+        return _ASCII_JSON.encode(value)
+    return text
+
+
+def _fallback(value: Any) -> Any:
+    if isinstance(value, bytes | bytearray | memoryview):
+        return base64.b64encode(bytes(value)).decode()
+    if isinstance(value, set | frozenset):
+        return list(value)
+    dump = getattr(value, "model_dump", None)
+    return dump(mode="json") if callable(dump) else str(value)
+
+
+_JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=_fallback)
+_ASCII_JSON = json.JSONEncoder(separators=(",", ":"), default=_fallback)
+
+
+class _Table:
+    """Rows of (field, attribute) read in one go; fields that are None are left out."""
+
+    __slots__ = ("_names", "_read")
+
+    def __init__(self, rows: tuple[tuple[str, str], ...]) -> None:
+        fields = [field for field, _ in rows]
+        self._names = tuple(name for _, name in rows)
+        self._read: Callable[[Any], tuple[Any, ...]] = attrgetter(*fields)
+
+    def into(self, attributes: Attributes, record: Any) -> None:
+        for name, value in zip(self._names, self._read(record), strict=True):
+            if value is not None:
+                attributes[name] = value
+
+
+class Encoder:
+    """Turns records into what is written on spans.
+
+    Args:
+        profile: The names to write.
+        cost_names: `default` or `otel-443`.
+        capture_content: Whether messages, arguments and results are written.
+    """
+
+    def __init__(self, profile: Profile, cost_names: str, capture_content: bool) -> None:
+        self.profile = profile
+        self.capture_content = capture_content
+        self._cost_443 = cost_names == "otel-443"
+        later = tuple(row for row in profile.request if row[0] not in START_FIELDS)
+        self._start = _Table(tuple(row for row in profile.request if row[0] in START_FIELDS))
+        self._end = {
+            True: _Table(later + profile.response),
+            False: _Table(tuple(row for row in later + profile.response if not row[1].startswith("openai."))),
+        }
+        self._fetch = _Table(profile.fetch)
+        self._usage = _Table(profile.usage)
+        self._content = profile.content
+
+    # --- model calls ---
+
+    def call_start(self, call: ModelCall, stamps: Attributes) -> tuple[str, Attributes]:
+        """Span name and the attributes that samplers look at."""
+        attributes = dict(stamps)
+        if call.operation == "embeddings":
+            attributes.pop(own.CONVERSATION_ID, None)
+        self._start.into(attributes, call)
+        if call.operation == "fetch_response":
+            attributes.pop("gen_ai.request.model", None)
+            return call.operation, attributes
+        name = f"{call.operation} {call.request_model}" if call.request_model else call.operation
+        return name, attributes
+
+    def call_end(self, call: ModelCall) -> Attributes:
+        """Everything else, the most important last."""
+        attributes: Attributes = {}
+        if self.capture_content:
+            self._write_content(call, attributes)
+        if call.operation == "fetch_response":
+            self._fetch.into(attributes, call)
+            _ending(call, attributes)
+            return attributes
+        self._end[call.provider in _OPENAI_PROVIDERS].into(attributes, call)
+        _ending(call, attributes)
+        if call.usage is not None:
+            self._usage.into(attributes, call.usage)
+        if call.cost is not None:
+            self.cost(call.cost, attributes)
+        return attributes
+
+    def _write_content(self, call: ModelCall, attributes: Attributes) -> None:
+        for field, name in self._content:
+            value = getattr(call, field)
+            if value:
+                try:
+                    attributes[name] = to_json(value)
+                except Exception as error:  # noqa: BLE001 - one unreadable message must not cost the span
+                    swallowed(f"writing {name}", error)
+
+    def cost(self, cost: Cost, attributes: Attributes) -> None:
+        """Cost and its provenance; an unknown price writes no number."""
+        if cost.usd is None:
+            attributes[own.COST_STATUS] = "unpriced"
+            attributes[own.COST_REASON] = cost.reason or "unknown"
+            return
+        attributes[own.COST_SOURCE] = cost.source
+        attributes[own.COST_STATUS] = "estimated" if cost.flags else "priced"
+        if cost.flags:
+            attributes[own.COST_FLAGS] = cost.flags
+        if self._cost_443:
+            amount, currency, source = own.COST_443
+            attributes[currency] = "USD"
+            attributes[source] = "provider" if cost.source == "reported" else "local"
+            attributes[amount] = float(cost.usd)
+        else:
+            attributes[own.COST] = float(cost.usd)
+
+    # --- scopes ---
+
+    def scope_start(self, record: Record, stamps: Attributes) -> tuple[str, Attributes]:
+        """Span name and attributes known when the scope opens."""
+        attributes = dict(stamps)
+        name = _SCOPE_START[type(record)](record, attributes)
+        return name, attributes
+
+    def scope_end(self, record: Record, scope: Scope) -> Attributes:
+        """Outcome and totals."""
+        attributes: Attributes = {}
+        if isinstance(record, ToolCall):
+            self._tool_end(record, attributes)
+        elif isinstance(record, Session) and record.outcome:
+            attributes[own.OUTCOME] = record.outcome
+        elif isinstance(record, AgentRun) and self.profile.agent_provider:
+            attributes["gen_ai.provider.name"] = scope.provider or "otel_agentops"
+        _ending(record, attributes)
+        _totals(scope.ledger, attributes)
+        return attributes
+
+    def _tool_end(self, tool: ToolCall, attributes: Attributes) -> None:
+        if self.capture_content:
+            for name, value in (
+                ("gen_ai.tool.call.arguments", tool.arguments),
+                ("gen_ai.tool.call.result", tool.result),
+            ):
+                if value is not None:
+                    try:
+                        attributes[name] = to_json(value)
+                    except Exception as error:  # noqa: BLE001 - as above
+                        swallowed(f"writing {name}", error)
+        if tool.cost_usd is not None:
+            attributes[own.TOOL_COST] = float(tool.cost_usd)
+
+
+def _ending(record: Record, attributes: Attributes) -> None:
+    if record.error_type is not None:
+        attributes["error.type"] = record.error_type
+    elif record.ending is not None and record.ending != "complete":
+        attributes[own.ENDING] = record.ending
+
+
+def _totals(ledger: Ledger, attributes: Attributes) -> None:
+    if ledger.empty:
+        return
+    attributes[own.TOTAL + "input_tokens"] = ledger.input_tokens
+    attributes[own.TOTAL + "output_tokens"] = ledger.output_tokens
+    attributes[own.TOTAL + "model_calls"] = ledger.model_calls
+    attributes[own.TOTAL + "tool_calls"] = ledger.tool_calls
+    attributes[own.TOTAL + "errors"] = ledger.errors
+    if ledger.unpriced_calls:
+        attributes[own.TOTAL + "unpriced_calls"] = ledger.unpriced_calls
+    if ledger.late_calls:
+        attributes[own.LATE_CALLS] = ledger.late_calls
+    attributes[own.TOTAL + "cost_usd"] = float(ledger.cost_usd)
+
+
+def _session(record: Session, attributes: Attributes) -> str:
+    attributes["gen_ai.operation.name"] = "invoke_workflow"
+    attributes.update({own.METADATA + key: value for key, value in record.metadata.items()})
+    if record.name is None:
+        return "invoke_workflow"
+    attributes["gen_ai.workflow.name"] = record.name
+    return f"invoke_workflow {record.name}"
+
+
+def _agent(record: AgentRun, attributes: Attributes) -> str:
+    attributes["gen_ai.operation.name"] = "invoke_agent"
+    if record.description:
+        attributes["gen_ai.agent.description"] = record.description
+    if record.name is None:
+        return "invoke_agent"
+    attributes[own.AGENT_NAME] = record.name
+    return f"invoke_agent {record.name}"
+
+
+def _operation(record: Operation, attributes: Attributes) -> str:
+    attributes[own.SPAN_KIND] = "operation"
+    return record.name
+
+
+def _tool(record: ToolCall, attributes: Attributes) -> str:
+    attributes["gen_ai.operation.name"] = "execute_tool"
+    attributes["gen_ai.tool.name"] = record.name
+    for name, value in (
+        ("gen_ai.tool.type", record.tool_type),
+        ("gen_ai.tool.description", record.description),
+        ("gen_ai.tool.call.id", record.call_id),
+    ):
+        if value is not None:
+            attributes[name] = value
+    return f"execute_tool {record.name}"
+
+
+_SCOPE_START: dict[type, Callable[[Any, Attributes], str]] = {
+    Session: _session,
+    AgentRun: _agent,
+    Operation: _operation,
+    ToolCall: _tool,
+}

@@ -1,0 +1,292 @@
+"""Following a provider's result to its end, whatever shape it has.
+
+An awaitable is awaited and looked at again; an iterator, a context manager and a raw response become
+proxies that pass everything through; anything else ends the call now. The proxies keep the type, the
+laziness and every other attribute of the SDK's object, and nothing is read that the caller does not read.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+import wrapt
+
+from otel_agentops.failsafe import swallowed
+from otel_agentops.spans import dropped
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+    from otel_agentops.records import Ending, ModelCall
+    from otel_agentops.spans.recorder import OpenCall
+
+__all__ = ["AsyncStreamProxy", "Following", "Reader", "StreamProxy", "follow", "is_stream", "read_answer"]
+
+
+class Reader(Protocol):
+    """How one method's answers are read; see `otel_agentops.instrumentation.base.Target`."""
+
+    @property
+    def response(self) -> Callable[[ModelCall, Any], object]:
+        """Fill the record from a whole answer."""
+
+    @property
+    def chunk(self) -> Callable[[ModelCall, Any], object]:
+        """Fill the record from one part of a stream."""
+
+    @property
+    def done(self) -> Callable[[ModelCall], object]:
+        """Put together what the chunks of a stream left, however it ended."""
+
+
+def is_stream(result: Any) -> bool:
+    """Whether a result is read step by step.
+
+    Recognised by `__next__`: replies that are pydantic models define `__iter__` and are no streams.
+    """
+    kind = type(result)
+    return hasattr(kind, "__next__") or hasattr(kind, "__anext__")
+
+
+def follow(result: Any, call: OpenCall, read: Reader, conceal: Callable[[Any], bool] | None = None) -> Any:
+    """What the caller gets instead of `result`: a proxy for a stream, else `result` itself.
+
+    Args:
+        result: What the provider's SDK returned.
+        call: The open call that it answers.
+        read: How it is read.
+        conceal: Takes the traces of our own request off a chunk and says whether the caller must not
+            see it at all; None when nothing was asked for on the caller's behalf.
+    """
+    kind = type(result)
+    if hasattr(kind, "__next__"):
+        dropped.watch()
+        return StreamProxy(result, Following(call, read, conceal))
+    if hasattr(kind, "__anext__"):
+        dropped.watch()
+        return AsyncStreamProxy(result, Following(call, read, conceal))
+    if hasattr(kind, "__await__"):
+        return _awaited(result, call, read, conceal)
+    read_answer(result, call, read)
+    return result
+
+
+def read_answer(answer: Any, call: OpenCall, read: Reader) -> None:
+    """Read a whole answer and end the call."""
+    try:
+        read.response(call.record, answer)
+    except Exception as error:  # noqa: BLE001 - an odd answer is not the caller's problem
+        swallowed("reading an answer", error)
+    call.finish()
+
+
+async def _awaited(
+    awaitable: Awaitable[Any], call: OpenCall, read: Reader, conceal: Callable[[Any], bool] | None
+) -> Any:
+    try:
+        result = await awaitable
+    except BaseException as error:
+        call.fail(error)
+        raise
+    return follow(result, call, read, conceal)
+
+
+class Following:
+    """What was seen of a stream so far, and its one end."""
+
+    __slots__ = ("_conceal", "_seen", "call", "last_ns", "read")
+
+    def __init__(self, call: OpenCall, read: Reader, conceal: Callable[[Any], bool] | None = None) -> None:
+        self.call = call
+        self.last_ns = 0
+        self.read = read
+        self._conceal = conceal
+        self._seen = False
+
+    def take(self, part: Any) -> bool:
+        """Read one part; whether the caller may see it. Never raises."""
+        try:
+            if not self._seen:
+                self._seen = True
+                self.call.first_chunk()
+            self.read.chunk(self.call.record, part)
+            return self._conceal is None or not self._conceal(part)
+        except Exception as error:  # noqa: BLE001 - an odd chunk is not the caller's problem
+            swallowed("reading a chunk", error)
+            return True
+
+    def finish(
+        self, ending: Ending = "complete", error: BaseException | None = None, clock_ns: int | None = None
+    ) -> None:
+        """End the call, once."""
+        call = self.call
+        if call.finished:
+            return
+        try:
+            self.read.done(call.record)
+        except Exception as failure:  # noqa: BLE001 - as above
+            swallowed("reading a stream", failure)
+        if error is not None:
+            call.fail(error)
+        else:
+            call.finish(ending, clock_ns=clock_ns)
+
+    def fail(self, error: BaseException) -> None:
+        """End the call because the stream broke or was cancelled."""
+        self.finish(error=error)
+
+    def leave(self) -> None:
+        """The stream is gone without an end; it ended with its last chunk. Safe in `__del__`."""
+        if not self.call.finished:
+            last_ns = self.last_ns or time.perf_counter_ns()
+            dropped.leave(lambda: self.finish("abandoned", clock_ns=last_ns))
+
+
+class _Proxy(wrapt.ObjectProxy):  # type: ignore[misc]  # wrapt ships no types for it
+    """What sync and async streams have in common."""
+
+    _self_state: Following
+    _self_response: Any
+
+    def __init__(self, stream: Any, state: Following) -> None:
+        super().__init__(stream)
+        self._self_state = state
+        self._self_response = None
+
+    @property
+    def response(self) -> Any:
+        """The HTTP response; closing it is another way to close the stream, and SDK helpers use it."""
+        inner = self.__wrapped__.response
+        if self._self_response is None or self._self_response.__wrapped__ is not inner:
+            self._self_response = ResponseProxy(inner, self._self_state)
+        return self._self_response
+
+    def __del__(self) -> None:
+        self._self_state.leave()
+
+
+class ResponseProxy(wrapt.ObjectProxy):  # type: ignore[misc]  # as above
+    """An HTTP response of a stream: closing it ends the call."""
+
+    _self_state: Following
+
+    def __init__(self, response: Any, state: Following) -> None:
+        super().__init__(response)
+        self._self_state = state
+
+    def close(self) -> Any:
+        """Close the response; a stream that was not read to its end is then closed early."""
+        try:
+            return self.__wrapped__.close()
+        finally:
+            self._self_state.finish("closed")
+
+    async def aclose(self) -> Any:
+        """The same for async clients."""
+        try:
+            return await self.__wrapped__.aclose()
+        finally:
+            self._self_state.finish("closed")
+
+
+class StreamProxy(_Proxy):
+    """A sync stream, read along."""
+
+    def __next__(self) -> Any:
+        state = self._self_state
+        while True:
+            try:
+                part = next(self.__wrapped__)
+            except StopIteration:
+                state.finish()
+                raise
+            except BaseException as error:
+                state.fail(error)
+                raise
+            state.last_ns = time.perf_counter_ns()
+            if state.take(part):
+                return part
+
+    def __iter__(self) -> Iterator[Any]:
+        state = self._self_state
+        take, clock = state.take, time.perf_counter_ns
+        try:
+            for part in self.__wrapped__:
+                state.last_ns = clock()
+                if take(part):
+                    yield part
+        except GeneratorExit:  # the loop was left; the stream itself can still be read on
+            raise
+        except BaseException as error:
+            state.fail(error)
+            raise
+        state.finish()
+
+    def __enter__(self) -> Any:
+        entered = self.__wrapped__.__enter__()
+        return self if entered is self.__wrapped__ else entered
+
+    def __exit__(self, *raised: Any) -> Any:
+        try:
+            return self.__wrapped__.__exit__(*raised)
+        finally:
+            self._self_state.finish("closed")
+
+    def close(self) -> Any:
+        """Close the stream; one that was not read to its end is then closed early."""
+        try:
+            return self.__wrapped__.close()
+        finally:
+            self._self_state.finish("closed")
+
+
+class AsyncStreamProxy(_Proxy):
+    """An async stream, read along."""
+
+    async def __anext__(self) -> Any:
+        state = self._self_state
+        while True:
+            try:
+                part = await self.__wrapped__.__anext__()
+            except StopAsyncIteration:
+                state.finish()
+                raise
+            except BaseException as error:
+                state.fail(error)
+                raise
+            state.last_ns = time.perf_counter_ns()
+            if state.take(part):
+                return part
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        state = self._self_state
+        take, clock = state.take, time.perf_counter_ns
+        try:
+            async for part in self.__wrapped__:
+                state.last_ns = clock()
+                if take(part):
+                    yield part
+        except GeneratorExit:  # as in the sync one
+            raise
+        except BaseException as error:
+            state.fail(error)
+            raise
+        state.finish()
+
+    async def __aenter__(self) -> Any:
+        entered = await self.__wrapped__.__aenter__()
+        return self if entered is self.__wrapped__ else entered
+
+    async def __aexit__(self, *raised: Any) -> Any:
+        try:
+            return await self.__wrapped__.__aexit__(*raised)
+        finally:
+            self._self_state.finish("closed")
+
+    async def close(self) -> Any:
+        """Close the stream; one that was not read to its end is then closed early."""
+        try:
+            return await self.__wrapped__.close()
+        finally:
+            self._self_state.finish("closed")

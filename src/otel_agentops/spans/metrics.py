@@ -1,0 +1,148 @@
+"""The conventions' metrics of model calls and scopes; independent of sampling."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from otel_agentops.accounting import Scope
+    from otel_agentops.records import ModelCall, Record, Usage
+    from otel_agentops.semconv import Metric, Profile
+
+__all__ = ["Instruments"]
+
+_INFERENCE = frozenset({"chat", "text_completion", "generate_content"})
+
+
+class Instruments:
+    """The instruments of one profile on one meter.
+
+    Args:
+        profile: Which metrics there are.
+        version: Version of this library, for the instrumentation scope.
+        meter_provider: Where they go; the global one when None.
+    """
+
+    def __init__(
+        self, profile: Profile, version: str, meter_provider: metrics.MeterProvider | None = None
+    ) -> None:
+        self._meter = metrics.get_meter("otel_agentops", version, meter_provider, profile.schema_url)
+        self._made: dict[str, Callable[[float, dict[str, Any]], None]] = {}
+        names = profile.metrics
+        self._duration = self._make(names.duration)
+        self._other = self._make(names.other_duration)
+        self._first_chunk = self._make(names.first_chunk)
+        self._usage = None if names.token_usage is None else self._make(names.token_usage)
+        self._counters = tuple((field, self._make(metric)) for field, metric in names.token_counters)
+        self._histograms = tuple((field, self._make(metric)) for field, metric in names.token_histograms)
+        self._scopes = {kind: self._make(metric) for kind, metric in names.scopes}
+        self._agent_calls = tuple((field, self._make(metric)) for field, metric in names.agent_calls)
+
+    def _make(self, metric: Metric) -> Callable[[float, dict[str, Any]], None]:
+        if metric.name not in self._made:
+            if metric.instrument == "counter":
+                self._made[metric.name] = self._meter.create_counter(
+                    metric.name, metric.unit, metric.description
+                ).add
+            else:
+                self._made[metric.name] = self._meter.create_histogram(
+                    metric.name,
+                    metric.unit,
+                    metric.description,
+                    explicit_bucket_boundaries_advisory=metric.buckets,
+                ).record
+        return self._made[metric.name]
+
+    def model_call(self, call: ModelCall, duration_s: float) -> None:
+        """Measure one ended model call; its duration is that of its span."""
+        common = _common(call)
+        with_error = {**common, "error.type": call.error_type} if call.error_type else common
+        if call.operation not in _INFERENCE:
+            self._other(duration_s, with_error)
+        else:
+            self._duration(duration_s, with_error)
+            if call.first_chunk_s is not None:
+                self._first_chunk(call.first_chunk_s, common)
+        if call.operation == "fetch_response":
+            return
+        usage = call.usage
+        if self._usage is not None and usage is not None:
+            if usage.input_tokens is not None:
+                self._usage(usage.input_tokens, {**common, "gen_ai.token.type": "input"})
+            if usage.output_tokens is not None:
+                self._usage(usage.output_tokens, {**common, "gen_ai.token.type": "output"})
+        if self._counters and call.operation in _INFERENCE:
+            self._tokens(usage, common, with_error)
+
+    def _tokens(self, usage: Usage | None, common: dict[str, Any], with_error: dict[str, Any]) -> None:
+        """`latest`: counters by modality, 0 of modality `unknown` when nothing came back."""
+        for field, add in self._counters:
+            for modality, tokens in _by_modality(usage, field):
+                add(tokens, {**common, "gen_ai.token.modality": modality})
+        for field, record in self._histograms:
+            record((getattr(usage, field) if usage is not None else None) or 0, with_error)
+
+    def scope(self, record: Record, scope: Scope, duration_s: float) -> None:
+        """Measure one ended scope, where the profile has a metric for it."""
+        measure = self._scopes.get(scope.kind)
+        if measure is None:
+            return
+        attributes = _scope_attributes(record, scope)
+        if record.error_type:
+            attributes["error.type"] = record.error_type
+        measure(duration_s, attributes)
+        if scope.kind == "agent":
+            attributes.pop("error.type", None)
+            for field, count in self._agent_calls:
+                count(getattr(scope, field), attributes)
+
+
+def _common(call: ModelCall) -> dict[str, Any]:
+    attributes: dict[str, Any] = {
+        "gen_ai.operation.name": call.operation,
+        "gen_ai.provider.name": call.provider or "_OTHER",
+    }
+    if call.request_model is not None:
+        attributes["gen_ai.request.model"] = call.request_model
+    if call.response_model is not None:
+        attributes["gen_ai.response.model"] = call.response_model
+    if call.server_address is not None:
+        attributes["server.address"] = call.server_address
+        if call.server_port is not None:
+            attributes["server.port"] = call.server_port
+    return attributes
+
+
+_SPLIT = frozenset({"input_tokens", "output_tokens", "cache_read_input_tokens"})
+"""Counts that providers split by modality; the others have no split in the conventions."""
+
+
+def _by_modality(usage: Usage | None, field: str) -> list[tuple[str, int]]:
+    total = (getattr(usage, field) if usage is not None else None) or 0
+    parts: list[tuple[str, int]] = []
+    if field in _SPLIT and usage is not None:
+        for modality in ("text", "audio", "image"):
+            tokens = getattr(usage, f"{modality}_{field}")
+            if tokens:
+                parts.append((modality, tokens))
+    rest = total - sum(tokens for _, tokens in parts)
+    if rest > 0 or not parts:
+        parts.append(("unknown", max(rest, 0)))
+    return parts
+
+
+def _scope_attributes(record: Record, scope: Scope) -> dict[str, Any]:
+    name = getattr(record, "name", None)
+    if scope.kind == "session":
+        return {"gen_ai.workflow.name": name} if name else {}
+    if scope.kind == "agent":
+        return {"gen_ai.agent.name": name} if name else {}
+    attributes: dict[str, Any] = {"gen_ai.tool.name": name, "gen_ai.tool.type": "function"}
+    agent = scope.stamps.get("gen_ai.agent.name")
+    if agent:
+        attributes["gen_ai.agent.name"] = agent
+    return attributes

@@ -1,0 +1,89 @@
+"""Coroutines and generators of the program, run step by step inside an open scope.
+
+Each step is run with the scope's context and gives the consumer's back, so that what the consumer does
+between two steps is not taken for the generator's doing, and two generators can be interleaved. The
+generator's own context is kept from one step to the next.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from otel_agentops.spans import dropped
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Generator
+
+    from otel_agentops.spans.recorder import OpenScope
+
+__all__ = ["Steps", "run_coroutine", "run_generator"]
+
+
+class Steps:
+    """The context inside a generator, put in place for one step at a time.
+
+    Attributes:
+        last_ns: `time.perf_counter_ns()` at the end of the last step.
+    """
+
+    __slots__ = ("_inside", "_opened", "_outside", "last_ns")
+
+    def __init__(self, opened: OpenScope) -> None:
+        self._opened = opened
+        self._inside: Any = None
+        self._outside: Any = None
+        self.last_ns = 0
+
+    def __enter__(self) -> None:
+        self._outside = self._opened.swap(self._inside)
+
+    def __exit__(self, *_: object) -> None:
+        self._inside = self._opened.swap(self._outside)
+        self.last_ns = time.perf_counter_ns()
+
+
+async def run_coroutine(coroutine: Awaitable[Any], opened: OpenScope) -> Any:
+    """Await inside the scope; ends it."""
+    entered = opened.enter()
+    try:
+        result = await coroutine
+    except BaseException as error:
+        opened.leave(entered)
+        opened.fail(error)
+        raise
+    opened.leave(entered)
+    opened.finish_with(result)
+    return result
+
+
+def run_generator(generator: Generator[Any, Any, Any], opened: OpenScope) -> Generator[Any, Any, Any]:
+    """Pass items, sent values, thrown exceptions and the return value through; ends the scope."""
+    dropped.watch()
+    steps = Steps(opened)
+    try:
+        with steps:
+            item = next(generator)
+        while True:
+            try:
+                sent = yield item
+            except GeneratorExit:
+                with steps:
+                    generator.close()
+                # perhaps run by the garbage collector, inside somebody's lock: end it elsewhere
+                dropped.leave(lambda: opened.finish("closed", clock_ns=steps.last_ns))
+                raise
+            except BaseException as error:  # noqa: BLE001 - thrown in by the consumer, for the generator
+                with steps:
+                    item = generator.throw(error)
+            else:
+                with steps:
+                    item = generator.send(sent)
+    except StopIteration as stop:
+        opened.finish()
+        return stop.value
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        opened.fail(error)
+        raise
