@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,8 @@ import pytest
 
 from otel_agentops.pricing import PriceBook
 from otel_agentops.records import ModelCall, Usage
+
+from .calls import nanoseconds
 
 CASES = json.loads((Path(__file__).parent.parent / "data" / "price_cases.json").read_text())
 
@@ -44,11 +45,6 @@ def call_of(case: dict[str, Any]) -> ModelCall:
     for key, value in context.items():
         setattr(call, CONTEXT[key], value)
     return call
-
-
-def nanoseconds(text: str) -> int:
-    """A moment of the cases file, as the spans have it."""
-    return int(datetime.fromisoformat(text).timestamp()) * 1_000_000_000
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
