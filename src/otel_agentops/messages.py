@@ -70,8 +70,8 @@ def as_message(message: Any) -> dict[str, Any]:
         return {"role": "user", "parts": [text_part(message)]}
     if role == "tool":
         return {"role": "tool", "parts": [_tool_response(message)]}
-    shaped = {"role": str(role or "user"), "parts": _content_parts(get(message, "content"))}
-    shaped["parts"].extend(_asked_tools(message))
+    parts = [*_content_parts(get(message, "content")), *_asked_tools(message)]
+    shaped: dict[str, Any] = {"role": str(role or "user"), "parts": parts}
     name = get(message, "name")
     if isinstance(name, str):
         shaped["name"] = name

@@ -8,8 +8,10 @@ unknown or was not asked for; it is never a stand-in for zero.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 __all__ = [
     "AgentRun",

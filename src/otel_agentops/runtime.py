@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from decimal import Decimal
 
+    from opentelemetry.metrics import MeterProvider
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import Tracer, TracerProvider
 
@@ -57,10 +58,12 @@ class Runtime:
 
     Attributes:
         config: The settings in force.
+        provider: The tracer provider that spans go to; None for whatever is the global one.
     """
 
-    def __init__(self, config: Config, recorder: Recorder) -> None:
+    def __init__(self, config: Config, recorder: Recorder, provider: TracerProvider | None) -> None:
         self.config = config
+        self.provider = provider
         self._recorder = recorder
 
     @property
@@ -97,6 +100,7 @@ def init(
     instrument: Iterable[str] | None = None,
     exporters: Sequence[SpanExporter | str] = (),
     tracer_provider: TracerProvider | None = None,
+    meter_provider: MeterProvider | None = None,
     digest_key: bytes | str | None = None,
     exit_timeout_s: float | None = None,
 ) -> Runtime:
@@ -120,6 +124,7 @@ def init(
         instrument: Names of libraries to instrument; all that are known when None.
         exporters: Where spans go, instead of `OTEL_TRACES_EXPORTER`: names, URLs, exporter objects.
         tracer_provider: Write to this provider instead of the global one.
+        meter_provider: The same for metrics.
         digest_key: Key of the prompt digests; set it to compare them between processes.
         exit_timeout_s: Seconds that a normal exit may wait for the last spans (default 2).
 
@@ -149,10 +154,11 @@ def init(
             return _runtime
         book = PriceBook(tuple(price_rules), config.prices, price_hook)
         provider = _provider(config, exporters, tracer_provider)
-        meters = _pipeline.meter_provider if _pipeline is not None else None
+        own = _pipeline is not None and provider is _pipeline.tracer_provider
+        meters = meter_provider or (_pipeline.meter_provider if own and _pipeline is not None else None)
         recorder = Recorder(config, book, provider, meters, lambda: _wants_session(config))
         use(recorder)
-        _runtime = Runtime(config, recorder)
+        _runtime = Runtime(config, recorder, provider)
         _arm_exit()
     for name in wanted:
         with failsafe(f"instrumenting {name}"):
@@ -313,7 +319,281 @@ def tracer(name: str) -> Tracer:
     Args:
         name: Name of the instrumentation scope, such as your module's.
     """
-    provider = _pipeline.tracer_provider if _pipeline is not None else None
+    provider = _runtime.provider if _runtime is not None else None
+    return trace.get_tracer(name, tracer_provider=provider)
+
+
+# --- ending ---
+
+
+def flush(timeout_s: float = 2.0) -> bool:
+    """Send what is waiting.
+
+    Args:
+        timeout_s: Seconds to wait at most.
+
+    Returns:
+        Whether everything was sent in time. With a provider of the program's own this is what that
+        provider answers.
+    """
+    return _flush(_runtime.provider if _runtime is not None else None, timeout_s)
+
+
+def _flush(provider: TracerProvider | None, timeout_s: float) -> bool:
+    end = time.monotonic() + timeout_s
+    drain()
+    if _pipeline is not None and provider in (None, _pipeline.tracer_provider):
+        return _pipeline.flush(max(0.0, end - time.monotonic()))
+    force_flush = getattr(provider or trace.get_tracer_provider(), "force_flush", None)
+    if force_flush is None:
+        return True
+    try:
+        return force_flush(int(max(0.0, end - time.monotonic()) * 1000)) is not False
+    except Exception:  # noqa: BLE001 - their provider may raise anything; the caller asked a question
+        logger.warning("the program's tracer provider failed to flush", exc_info=True)
+        return False
+
+
+def shutdown(self, timeout_s: float | None = None) -> bool:
+    """See `otel_agentops.shutdown`."""
+    return shutdown(timeout_s)
+
+
+def init(
+    *,
+    service_name: str | None = None,
+    semconv: str | None = None,
+    cost_names: str | None = None,
+    capture_content: bool | str | None = None,
+    auto_session: bool | None = None,
+    stream_usage: bool | None = None,
+    stream_usage_hosts: Iterable[str] | None = None,
+    prices: Iterable[str] | str | None = None,
+    price_rules: Sequence[Price | Alias | Adjust] = (),
+    price_hook: Callable[[ModelCall], Decimal | None] | None = None,
+    instrument: Iterable[str] | None = None,
+    exporters: Sequence[SpanExporter | str] = (),
+    tracer_provider: TracerProvider | None = None,
+    meter_provider: MeterProvider | None = None,
+    digest_key: bytes | str | None = None,
+    exit_timeout_s: float | None = None,
+) -> Runtime:
+    """Start recording; everything has a default. A second call changes nothing.
+
+    A tracer provider that the program has set is joined: the accounting is attached to it and nothing
+    else is touched. Where there is none, one is built from the standard `OTEL_*` variables.
+
+    Args:
+        service_name: `service.name`, where we build the provider.
+        semconv: Names to write: `1.41` (default) or `latest`.
+        cost_names: `default`, or `otel-443` for the names of the open proposal instead.
+        capture_content: Write prompts, answers, tool arguments and results to the spans.
+        auto_session: Open a session for the process at the first call outside any; None decides by
+            what the process looks like.
+        stream_usage: Ask for the usage of chat streams whose caller did not (default: yes).
+        stream_usage_hosts: Further hosts that understand such a request.
+        prices: Files with price rules.
+        price_rules: Rules in code, which win over those in files.
+        price_hook: Asked first about each call; returns US dollars, or None to pass.
+        instrument: Names of libraries to instrument; all that are known when None.
+        exporters: Where spans go, instead of `OTEL_TRACES_EXPORTER`: names, URLs, exporter objects.
+        tracer_provider: Write to this provider instead of the global one.
+        meter_provider: The same for metrics.
+        digest_key: Key of the prompt digests; set it to compare them between processes.
+        exit_timeout_s: Seconds that a normal exit may wait for the last spans (default 2).
+
+    Raises:
+        ConfigError: A setting has a value that is not allowed; names setting, value and allowed values.
+        PriceFileError: A price file cannot be used.
+    """
+    global _runtime  # noqa: PLW0603 - one runtime a process
+    config = Config.load(
+        service_name=service_name,
+        semconv=semconv,
+        cost_names=cost_names,
+        capture_content=capture_content,
+        auto_session=auto_session,
+        stream_usage=stream_usage,
+        stream_usage_hosts=stream_usage_hosts,
+        prices=prices,
+        digest_key=digest_key,
+        exit_timeout_s=exit_timeout_s,
+        instrument=instrument,
+    )
+    wanted = _wanted(config)
+    with _lock:
+        if _runtime is not None:
+            if _runtime.config != config:
+                warn_once("init twice", "init() was called again with other settings; the first ones hold")
+            return _runtime
+        book = PriceBook(tuple(price_rules), config.prices, price_hook)
+        provider = _provider(config, exporters, tracer_provider)
+        own = _pipeline is not None and provider is _pipeline.tracer_provider
+        meters = meter_provider or (_pipeline.meter_provider if own and _pipeline is not None else None)
+        recorder = Recorder(config, book, provider, meters, lambda: _wants_session(config))
+        use(recorder)
+        _runtime = Runtime(config, recorder, provider)
+        _arm_exit()
+    for name in wanted:
+        with failsafe(f"instrumenting {name}"):
+            _instrumentor(name).instrument()
+    return _runtime
+
+
+# --- the tracer provider ---
+
+
+def _provider(
+    config: Config, exporters: Sequence[SpanExporter | str], given: TracerProvider | None
+) -> TracerProvider | None:
+    """The provider to write to; None for the global one."""
+    if given is not None:
+        _join(given)
+        return given
+    if _pipeline is not None:  # ours of before a shutdown
+        _pipeline.start(config, exporters)
+        return _pipeline.tracer_provider
+    existing = trace.get_tracer_provider()
+    if not isinstance(existing, trace.ProxyTracerProvider):
+        _join(existing)
+        if exporters:
+            warn_once("exporters", "exporters= is not used: the program has a tracer provider of its own")
+        return None
+    return _build(config, exporters)
+
+
+def _build(config: Config, exporters: Sequence[SpanExporter | str]) -> TracerProvider | None:
+    global _pipeline  # noqa: PLW0603 - the providers we own live as long as the process
+    from otel_agentops.export import Pipeline  # noqa: PLC0415 - costs start-up time only where it is used
+
+    _pipeline = Pipeline(config, exporters)
+    _joined.add(_pipeline.tracer_provider)
+    trace.set_tracer_provider(_pipeline.tracer_provider)
+    if _pipeline.meter_provider is not None and _no_meter_provider():
+        metrics.set_meter_provider(_pipeline.meter_provider)
+    return _pipeline.tracer_provider
+
+
+def _no_meter_provider() -> bool:
+    return not hasattr(metrics.get_meter_provider(), "force_flush")
+
+
+def _join(provider: Any) -> None:
+    """Attach the accounting to somebody else's provider, once; change nothing else about it."""
+    if provider in _joined:
+        return
+    add = getattr(provider, "add_span_processor", None)
+    if add is None:
+        warn_once(
+            "no processors",
+            "the tracer provider %s takes no span processors: our own spans and totals are right, but"
+            " spans of others are not accounted for",
+            type(provider).__name__,
+        )
+        return
+    from otel_agentops.processors import AgentOpsSpanProcessor  # noqa: PLC0415 - as above
+
+    with failsafe("joining the tracer provider"):
+        add(AgentOpsSpanProcessor())
+        _joined.add(provider)
+
+
+# --- sessions of scripts ---
+
+_SERVERS = frozenset(
+    {"celery", "daphne", "granian", "gunicorn", "hypercorn", "mod_wsgi", "rq", "uvicorn", "uwsgi", "waitress"}
+)
+"""Modules that mean: this process serves many users, so one session for all would be wrong."""
+
+
+def _wants_session(config: Config) -> bool:
+    if config.auto_session is not None:
+        return config.auto_session
+    return _SERVERS.isdisjoint(sys.modules)
+
+
+def end_session(outcome: str | None = None, timeout_s: float | None = None) -> bool:
+    """End the session that a script was given without asking for one, and send its spans.
+
+    Args:
+        outcome: What became of it (`success`, `failure`, ...); case does not matter.
+        timeout_s: Seconds to wait for the spans to be sent; the exit time-out when None.
+
+    Returns:
+        Whether there was such a session and its spans were sent.
+    """
+    recorder = current()
+    if recorder is None or not recorder.end_implicit(outcome.lower() if outcome else None):
+        warn_once("no session", "end_session(): no session of the process is open")
+        return False
+    return flush(recorder.config.exit_timeout_s if timeout_s is None else timeout_s)
+
+
+# --- instrumentations ---
+
+
+def _known() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def _instrumentor(name: str) -> Instrumentor:
+    with _lock:
+        if name not in _instrumentors:
+            _instrumentors[name] = _known()[name].load()
+        return _instrumentors[name]
+
+
+def _wanted(config: Config) -> list[str]:
+    """Names to instrument.
+
+    Raises:
+        ConfigError: One of them is unknown.
+    """
+    known = _known()
+    for name in config.instrument or ():
+        if name not in known:
+            raise ConfigError("instrument", name, ", ".join(sorted(known)))
+    if "*" in config.disabled or "otel_agentops" in config.disabled:
+        return []
+    return [name for name in config.instrument or sorted(known) if name not in config.disabled]
+
+
+def instrument(*names: str) -> None:
+    """Instrument libraries by name; all that are known when none is named. Idempotent.
+
+    Raises:
+        ConfigError: A name is unknown.
+    """
+    for name in _checked(names) or sorted(_known()):
+        _instrumentor(name).instrument()
+
+
+def uninstrument(*names: str) -> None:
+    """Take the instrumentation of these libraries off again; of all when none is named.
+
+    Raises:
+        ConfigError: A name is unknown.
+    """
+    for name in _checked(names) or sorted(_instrumentors):
+        if name in _instrumentors:
+            _instrumentors[name].uninstrument()
+
+
+def _checked(names: tuple[str, ...]) -> tuple[str, ...]:
+    known = _known() if names else {}
+    for name in names:
+        if name not in known:
+            raise ConfigError("instrument", name, ", ".join(sorted(known)))
+    return names
+
+
+def tracer(name: str) -> Tracer:
+    """A plain OpenTelemetry tracer; what it starts inside a session or agent belongs to that.
+
+    Args:
+        name: Name of the instrumentation scope, such as your module's.
+    """
+    provider = _runtime.provider if _runtime is not None else None
     return trace.get_tracer(name, tracer_provider=provider)
 
 
@@ -339,7 +619,7 @@ def flush(timeout_s: float = 2.0) -> bool:
         return True
     try:
         return force_flush(int(max(0.0, end - time.monotonic()) * 1000)) is not False
-    except Exception:
+    except Exception:  # noqa: BLE001 - their provider may raise anything; the caller asked a question
         logger.warning("the program's tracer provider failed to flush", exc_info=True)
         return False
 
@@ -355,7 +635,7 @@ def shutdown(timeout_s: float | None = None) -> bool:
     Returns:
         Whether everything was sent in time.
     """
-    global _runtime  # noqa: PLW0603 - as above
+    global _runtime
     with _lock:
         runtime, _runtime = _runtime, None
     recorder = current() if runtime is not None else None
@@ -368,7 +648,9 @@ def shutdown(timeout_s: float | None = None) -> bool:
         for instrumentor in list(_instrumentors.values()):
             instrumentor.uninstrument()
         use(None)
-    return _pipeline.stop(seconds) if _pipeline is not None else flush(seconds)
+    if _pipeline is not None and runtime.provider is _pipeline.tracer_provider:
+        return _pipeline.stop(seconds)
+    return _flush(runtime.provider, seconds)
 
 
 def _arm_exit() -> None:

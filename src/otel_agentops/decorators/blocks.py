@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from otel_agentops.accounting import Ledger
 from otel_agentops.decorators.functions import decorate
-from otel_agentops.failsafe import failsafe, swallowed
+from otel_agentops.failsafe import failsafe
 from otel_agentops.records import AgentRun, Operation, Record, Session, ToolCall
 from otel_agentops.spans import OpenScope, current, new_session_id
 
@@ -100,9 +100,8 @@ class Block:
 
     def __call__(self, target: T) -> T:
         """Decorate: every call of the function opens one."""
-        name = getattr(target, "__name__", None) or getattr(
-            getattr(target, "__func__", None), "__name__", type(target).__name__
-        )
+        inner = getattr(target, "__func__", target)  # of static and class methods
+        name = str(getattr(inner, "__name__", type(inner).__name__))
         return decorate(target, functools.partial(_begin, self._make, name))
 
     def start(self) -> Handle:
@@ -174,7 +173,7 @@ def agent(name: T, /) -> T: ...
 @overload
 def agent(name: str | None = None, *, description: str | None = None) -> Block: ...
 def agent(name: Any = None, *, description: str | None = None) -> Any:
-    """An agent: `@agent`, `@agent(name=...)` or `with agent("name"):`.
+    """Record an agent: `@agent`, `@agent(name=...)` or `with agent("name"):`.
 
     On a class the outermost call of any public method is one turn of the agent; calls from there to
     other methods of the same object open no second one.
@@ -191,7 +190,7 @@ def operation(name: T, /) -> T: ...
 @overload
 def operation(name: str | None = None) -> Block: ...
 def operation(name: Any = None) -> Any:
-    """A step of the program: `@operation`, `@operation(name=...)` or `with operation("name"):`.
+    """Record a step of the program: `@operation`, `@operation(name=...)` or `with operation("name"):`.
 
     Args:
         name: Name of the step; that of the function or class when left out.
@@ -220,7 +219,7 @@ def tool(
     arguments: Any = None,
     tool_type: str = "function",
 ) -> Any:
-    """A tool that is run on this side: `@tool`, `@tool(cost_usd=...)` or `with tool("name"):`.
+    """Record a tool that runs on this side: `@tool`, `@tool(cost_usd=...)` or `with tool("name"):`.
 
     Args:
         name: Name of the tool; that of the function when left out.
@@ -275,7 +274,7 @@ def session(
     tags: Iterable[str] = (),
     metadata: Mapping[str, Any] | None = None,
 ) -> Any:
-    """One run of the application: `with session("triage") as s:`, `@session` or `@session(name=...)`.
+    """Record one run of the application: `with session("triage") as s:`, `@session` or `@session(name=...)`.
 
     Args:
         name: Static, low-cardinality name of the kind of run.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, TypeVar
 
@@ -18,6 +18,10 @@ Begin = Callable[[Any, tuple[Any, ...], dict[str, Any], int], OpenScope | None]
 """`(function, args, kwargs, owner)` -> the open scope of one call; None when nothing is recorded."""
 
 
+Owner = Callable[[tuple[Any, ...]], int]
+"""`(args)` -> `id()` of the object whose method runs; 0 for functions."""
+
+
 def decorate(target: T, begin: Begin) -> T:
     """The decorated function, static or class method; for a class, the class itself.
 
@@ -25,7 +29,7 @@ def decorate(target: T, begin: Begin) -> T:
         TypeError: The target can neither be called nor holds a function.
     """
     if isinstance(target, staticmethod | classmethod):
-        return type(target)(_function(target.__func__, begin))  # type: ignore[return-value]  # same kind
+        return type(target)(_function(target.__func__, begin))
     if inspect.isclass(target):
         return _class(target, begin)  # type: ignore[return-value]  # the very same class
     if not callable(target):
@@ -47,9 +51,7 @@ def _nobody(_args: tuple[Any, ...]) -> int:
     return 0
 
 
-def _function(
-    function: Callable[..., Any], begin: Begin, owner: Callable[[tuple[Any, ...]], int] = _nobody
-) -> Callable[..., Any]:
+def _function(function: Callable[..., Any], begin: Begin, owner: Owner = _nobody) -> Callable[..., Any]:
     """A wrapper of the same kind: frameworks ask `inspect` what they were given."""
     wrapper = _KINDS[_kind(function)](function, begin, owner)
     return functools.wraps(function)(wrapper)
@@ -63,7 +65,7 @@ def _kind(function: Any) -> str:
     return "coroutine" if inspect.iscoroutinefunction(function) else "plain"
 
 
-def _plain(function: Any, begin: Begin, owner: Callable[[tuple[Any, ...]], int]) -> Callable[..., Any]:
+def _plain(function: Any, begin: Begin, owner: Owner) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         opened = _start(begin, function, args, kwargs, owner(args))
         if opened is None:
@@ -92,7 +94,7 @@ _RUNS: dict[type, Callable[[Any, OpenScope], Any]] = {
 }
 
 
-def _coroutine(function: Any, begin: Begin, owner: Callable[[tuple[Any, ...]], int]) -> Callable[..., Any]:
+def _coroutine(function: Any, begin: Begin, owner: Owner) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> Any:
         opened = _start(begin, function, args, kwargs, owner(args))
         if opened is None:
@@ -102,8 +104,8 @@ def _coroutine(function: Any, begin: Begin, owner: Callable[[tuple[Any, ...]], i
     return call
 
 
-def _generator(function: Any, begin: Begin, owner: Callable[[tuple[Any, ...]], int]) -> Callable[..., Any]:
-    def call(*args: Any, **kwargs: Any) -> Iterator[Any]:
+def _generator(function: Any, begin: Begin, owner: Owner) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         opened = _start(begin, function, args, kwargs, owner(args))
         if opened is None:
             return (yield from function(*args, **kwargs))
@@ -112,41 +114,26 @@ def _generator(function: Any, begin: Begin, owner: Callable[[tuple[Any, ...]], i
     return call
 
 
-def _async_generator(
-    function: Any, begin: Begin, owner: Callable[[tuple[Any, ...]], int]
-) -> Callable[..., Any]:
-    async def call(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        opened = _start(begin, function, args, kwargs, owner(args))
+def _async_generator(function: Any, begin: Begin, owner: Owner) -> Callable[..., Any]:
+    # the loop stands here, not in `spans`: only a function with a `yield` is an async generator function
+    async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        steps = Steps(_start(begin, function, args, kwargs, owner(args)))
         run = function(*args, **kwargs)
-        if opened is None:
-            async for item in run:
-                yield item
-            return
-        steps = Steps(opened)
-        try:
-            with steps:
-                item = await anext(run)
-            while True:
-                try:
-                    sent = yield item
-                except GeneratorExit:
-                    with steps:
-                        await run.aclose()
-                    opened.finish("closed", clock_ns=steps.last_ns)
-                    raise
-                except BaseException as error:  # noqa: BLE001 - thrown in, for the generator to handle
-                    with steps:
-                        item = await run.athrow(error)
-                else:
-                    with steps:
-                        item = await run.asend(sent)
-        except StopAsyncIteration:
-            opened.finish()
-        except GeneratorExit:
-            raise
-        except BaseException as error:
-            opened.fail(error)
-            raise
+        advance = anext(run)
+        while True:
+            try:
+                item = await steps.run(advance)
+            except StopAsyncIteration:
+                return
+            try:
+                sent = yield item
+            except GeneratorExit:
+                await steps.close(run)
+                raise
+            except BaseException as error:  # noqa: BLE001 - thrown in, for the generator to handle
+                advance = run.athrow(error)
+            else:
+                advance = run.asend(sent)
 
     return call
 

@@ -1,0 +1,1 @@
+"""Instrumentations: `base` is the contract, every other file is one library."""

@@ -73,7 +73,7 @@ def _usage(call: ModelCall, told: Any, sent: str, received: str) -> None:
         if details is not None:
             for name, field in rows:
                 count = _count(getattr(details, name, None))
-                if count is not None and (count or "audio" not in field and "image" not in field):
+                if count is not None and (count or ("audio" not in field and "image" not in field)):
                     setattr(usage, field, count)
     if usage.input_tokens is None and usage.output_tokens is None:
         return
@@ -269,8 +269,8 @@ def response(call: ModelCall, answer: Any) -> None:
 def _response_reasons(answer: Any, items: Any) -> tuple[str, ...] | None:
     status = getattr(answer, "status", None)
     if status == "incomplete":
-        why = getattr(getattr(answer, "incomplete_details", None), "reason", None)
-        return (_REASONS.get(why, _word(why) or "length"),) if why is None or isinstance(why, str) else None
+        why = _word(getattr(getattr(answer, "incomplete_details", None), "reason", None)) or "length"
+        return (_REASONS.get(why, why),)
     if status == "completed" and any(getattr(item, "type", None) in _CALLS for item in items):
         return ("tool_calls",)
     reason = _STATUS.get(status) if isinstance(status, str) else None

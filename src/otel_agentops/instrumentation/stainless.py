@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import wrapt
 
 from otel_agentops.failsafe import swallowed
-from otel_agentops.spans import Following, follow, is_stream, read_answer
+from otel_agentops.spans import Following, follow, is_stream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from otel_agentops.spans import OpenCall, Reader
 
@@ -112,7 +111,7 @@ _KEEP = 8 * 2**20
 """Bytes of a raw body that are kept for reading; a longer one is passed on unread."""
 
 
-class _LegacyRaw(wrapt.ObjectProxy):  # type: ignore[misc]  # wrapt ships no types
+class _LegacyRaw(wrapt.ObjectProxy):  # type: ignore[type-arg]  # generic only in newer versions
     """A raw response of a stream that the caller may parse or not."""
 
     _self_state: Following

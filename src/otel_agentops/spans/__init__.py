@@ -3,7 +3,8 @@
 from otel_agentops.spans.current import current, use
 from otel_agentops.spans.dropped import drain
 from otel_agentops.spans.follow import Following, Reader, follow, is_stream, read_answer
-from otel_agentops.spans.recorder import SCOPE_NAME, Open, OpenCall, OpenScope, Recorder, new_session_id
+from otel_agentops.spans.opened import Open, OpenCall, OpenScope
+from otel_agentops.spans.recorder import SCOPE_NAME, Recorder, new_session_id
 from otel_agentops.spans.steps import Steps, run_coroutine, run_generator
 
 __all__ = [

@@ -29,7 +29,7 @@ def current() -> Recorder | None:
 
 def use(recorder: Recorder | None) -> None:
     """Write to this recorder from now on; None switches everything off."""
-    global _recorder, _off  # noqa: PLW0603 - the one global of the library
+    global _recorder, _off
     _recorder, _off = recorder, recorder is None
 
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
 from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
 
 from otel_agentops.failsafe import failsafe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["drain", "leave", "watch"]
 
@@ -57,7 +60,7 @@ def _work() -> None:
 
 def _forget_worker() -> None:
     """Threads do not survive a fork."""
-    global _worker, _lock, _queue  # noqa: PLW0603 - as above
+    global _worker, _lock, _queue
     _worker, _lock, _queue = None, threading.Lock(), SimpleQueue()
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from otel_agentops.records import Ending, ModelCall
-    from otel_agentops.spans.recorder import OpenCall
+    from otel_agentops.spans.opened import OpenCall
 
 __all__ = ["AsyncStreamProxy", "Following", "Reader", "StreamProxy", "follow", "is_stream", "read_answer"]
 
@@ -143,7 +143,7 @@ class Following:
             dropped.leave(lambda: self.finish("abandoned", clock_ns=last_ns))
 
 
-class _Proxy(wrapt.ObjectProxy):  # type: ignore[misc]  # wrapt ships no types for it
+class _Proxy(wrapt.ObjectProxy):  # type: ignore[type-arg]  # generic only in newer versions
     """What sync and async streams have in common."""
 
     _self_state: Following
@@ -166,7 +166,7 @@ class _Proxy(wrapt.ObjectProxy):  # type: ignore[misc]  # wrapt ships no types f
         self._self_state.leave()
 
 
-class ResponseProxy(wrapt.ObjectProxy):  # type: ignore[misc]  # as above
+class ResponseProxy(wrapt.ObjectProxy):  # type: ignore[type-arg]  # as above
     """An HTTP response of a stream: closing it ends the call."""
 
     _self_state: Following

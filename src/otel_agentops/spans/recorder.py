@@ -1,231 +1,42 @@
-"""The only place that opens and closes our spans.
-
-A record is started once and finished once, by whoever comes first: the normal end, an exception, a
-stream's close or the garbage collector. Everything that a call adds to the books happens here, before
-its span ends, so that every processor and exporter sees it, and also for calls that are not sampled.
-"""
+"""The only place that starts our spans: finds their parent and scope, for one runtime."""
 
 from __future__ import annotations
 
 import secrets
 import time
+import uuid
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace import SpanKind
 
-from otel_agentops.accounting import Scope, Scopes, stages, tool_entry
-from otel_agentops.failsafe import failsafe, swallowed
-from otel_agentops.records import AgentRun, ModelCall, Session, ToolCall
+from otel_agentops.accounting import Scope, Scopes, stages
+from otel_agentops.failsafe import failsafe
+from otel_agentops.records import AgentRun, Session
 from otel_agentops.semconv import PROFILES, own
-from otel_agentops.spans import dropped
 from otel_agentops.spans.encode import Encoder
 from otel_agentops.spans.metrics import Instruments
+from otel_agentops.spans.opened import OpenCall, OpenScope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from opentelemetry.metrics import MeterProvider
-    from opentelemetry.trace import Span, SpanContext, TracerProvider
+    from opentelemetry.trace import SpanContext, TracerProvider
 
     from otel_agentops.config import Config
     from otel_agentops.pricing import PriceBook
-    from otel_agentops.records import Ending, Record
+    from otel_agentops.records import ModelCall, Record
 
-__all__ = ["SCOPE_NAME", "Open", "OpenCall", "OpenScope", "Recorder"]
+__all__ = ["SCOPE_NAME", "Recorder", "new_session_id"]
 
 SCOPE_NAME = "otel_agentops"
 """Instrumentation scope of every span and metric of ours; the processor knows our spans by it."""
 
 _NO_ATTRIBUTES: dict[str, Any] = {}
-
-
-def error_type(error: BaseException) -> str:
-    """The conventions' `error.type` of an exception: its qualified name, builtins without module."""
-    kind = type(error)
-    if kind.__module__ == "builtins":
-        return kind.__qualname__
-    return f"{kind.__module__}.{kind.__qualname__}"
-
-
-class Open:
-    """A record whose span is open.
-
-    Attributes:
-        record: What is being recorded; may be filled until `finish`.
-        span: Its span; not recording when it is not sampled or there is no SDK.
-        start_ns: UTC start in nanoseconds.
-    """
-
-    __slots__ = ("_gate", "_recorder", "clock_ns", "record", "span", "start_ns")
-
-    def __init__(self, recorder: Recorder, record: Record, span: Span, start_ns: int) -> None:
-        self._recorder = recorder
-        self._gate = Lock()
-        self.record = record
-        self.span = span
-        self.start_ns = start_ns
-        self.clock_ns = time.perf_counter_ns()
-
-    @property
-    def finished(self) -> bool:
-        """Whether somebody has finished it."""
-        return self._gate.locked()
-
-    def finish(
-        self, ending: Ending = "complete", error: BaseException | None = None, clock_ns: int | None = None
-    ) -> bool:
-        """End the record; only the first call does anything. Never raises.
-
-        Args:
-            ending: Why it ended.
-            error: The exception that the user sees, if one made it end.
-            clock_ns: `time.perf_counter_ns()` of the end, where it was earlier than now.
-
-        Returns:
-            Whether this call was the one that ended it.
-        """
-        if not self._gate.acquire(blocking=False):
-            return False
-        _outcome(self.record, ending, error)
-        elapsed_ns = (clock_ns or time.perf_counter_ns()) - self.clock_ns
-        try:
-            self._close(elapsed_ns, error)
-        except Exception as failure:  # noqa: BLE001 - ours must not reach the caller
-            swallowed("closing a record", failure)
-        return True
-
-    def fail(self, error: BaseException) -> bool:
-        """End the record because of an exception: an error, a cancellation or a closing."""
-        return self.finish(_ending_of(error), error)
-
-    def _close(self, elapsed_ns: int, error: BaseException | None) -> None:
-        raise NotImplementedError
-
-    def _end_span(self, attributes: Callable[[], dict[str, Any]], elapsed_ns: int) -> None:
-        span, record = self.span, self.record
-        try:
-            if span.is_recording():
-                span.set_attributes(attributes())
-                if record.error_type is not None:
-                    span.set_status(Status(StatusCode.ERROR, record.error_message))
-        except Exception as failure:  # noqa: BLE001 - the span must still end
-            swallowed("writing attributes", failure)
-        span.end(self.start_ns + elapsed_ns)
-
-    def _record_exception(self, error: BaseException | None, scope: Scope | None) -> None:
-        """Put the exception on the innermost span that saw it, and only there."""
-        if error is None or self.record.error_type is None or not self.span.is_recording():
-            return
-        if scope is not None and any(each.seen_error == id(error) for each in scope.chain()):
-            return
-        for each in scope.chain() if scope is not None else ():
-            each.seen_error = id(error)
-        self.span.record_exception(error)
-
-
-class OpenCall(Open):
-    """An open model call."""
-
-    __slots__ = ("scope",)
-
-    record: ModelCall
-
-    def __init__(
-        self, recorder: Recorder, record: ModelCall, span: Span, start_ns: int, scope: Scope | None
-    ) -> None:
-        super().__init__(recorder, record, span, start_ns)
-        self.scope = scope
-
-    def attach(self) -> tuple[Context, Context]:
-        """Make the span current, for what the provider's SDK does below; returns what `detach` needs."""
-        before = _attach(self.span)
-        return before, otel_context.get_current()
-
-    @staticmethod
-    def detach(attached: tuple[Context, Context]) -> None:
-        """Undo `attach`, unless somebody else's context is current by now."""
-        before, ours = attached
-        if otel_context.get_current() is ours:
-            otel_context.attach(before)
-
-    def first_chunk(self) -> None:
-        """The first chunk of the answer has arrived."""
-        if self.record.first_chunk_s is None:
-            self.record.first_chunk_s = (time.perf_counter_ns() - self.clock_ns) / 1e9
-
-    def _close(self, elapsed_ns: int, error: BaseException | None) -> None:
-        recorder, call = self._recorder, self.record
-        for stage in recorder.stages:
-            try:
-                stage(call, self.scope, self.start_ns)
-            except Exception as failure:  # noqa: BLE001 - the other stages must still run
-                swallowed("accounting for a call", failure)
-        recorder.scopes.forget(self.span.get_span_context().span_id)
-        self._record_exception(error, self.scope)
-        self._end_span(lambda: recorder.encoder.call_end(call), elapsed_ns)
-        recorder.instruments.model_call(call, elapsed_ns / 1e9)
-
-
-class OpenScope(Open):
-    """An open session, agent, operation or tool.
-
-    Attributes:
-        scope: What runs inside joins it.
-    """
-
-    __slots__ = ("scope",)
-
-    def __init__(self, recorder: Recorder, record: Record, span: Span, start_ns: int, scope: Scope) -> None:
-        super().__init__(recorder, record, span, start_ns)
-        self.scope = scope
-
-    def enter(self) -> tuple[Context, Context, Scope | None]:
-        """Make it current; returns what `leave` needs."""
-        scope = self._recorder.scopes.swap(self.scope)
-        before = _attach(self.span)
-        return before, otel_context.get_current(), scope
-
-    def leave(self, entered: tuple[Context, Context, Scope | None]) -> None:
-        """Undo `enter` where ours is still current; a context that others have put on top stays."""
-        before, ours, scope = entered
-        self._recorder.scopes.leave(self.scope, scope)
-        if otel_context.get_current() is ours:
-            otel_context.attach(before)
-
-    def swap(self, state: tuple[Context, Scope | None] | None) -> tuple[Context, Scope | None]:
-        """Put another state of both contexts in place and return the one that was there.
-
-        Args:
-            state: What `swap` returned before; None for the state right inside this scope.
-        """
-        scopes = self._recorder.scopes
-        before = otel_context.get_current(), scopes.swap(self.scope if state is None else state[1])
-        if state is None:
-            _attach(self.span)
-        else:
-            otel_context.attach(state[0])
-        return before
-
-    def finish_with(self, result: Any) -> bool:
-        """End it with what a function returned; a tool keeps its result when content is captured."""
-        record = self.record
-        if isinstance(record, ToolCall) and record.result is None and self._recorder.encoder.capture_content:
-            record.result = result
-        return self.finish()
-
-    def _close(self, elapsed_ns: int, error: BaseException | None) -> None:
-        recorder, record, scope = self._recorder, self.record, self.scope
-        dropped.drain()  # what was abandoned inside belongs into our totals
-        self._record_exception(error, scope)
-        recorder.scopes.closed(scope)
-        if isinstance(record, ToolCall):
-            recorder.scopes.count(scope.parent, tool_entry(record))
-        self._end_span(lambda: recorder.encoder.scope_end(record, scope), elapsed_ns)
-        recorder.instruments.scope(record, scope, elapsed_ns / 1e9)
 
 
 class Recorder:
@@ -360,15 +171,7 @@ _implicit_lock = Lock()
 
 def new_session_id() -> str:
     """A fresh `session.id`."""
-    import uuid  # noqa: PLC0415 - 5 ms of start-up that most programs spend elsewhere anyway
-
     return uuid.uuid4().hex
-
-
-def _attach(span: Span) -> Context:
-    before = otel_context.get_current()
-    otel_context.attach(trace.set_span_in_context(span, before))
-    return before
 
 
 def _stamps(record: Record) -> dict[str, Any]:
@@ -385,20 +188,3 @@ def _stamps(record: Record) -> dict[str, Any]:
     if record.tags:
         stamps[own.TAGS] = record.tags
     return stamps
-
-
-def _ending_of(error: BaseException) -> Ending:
-    if isinstance(error, GeneratorExit):
-        return "closed"
-    return "error" if isinstance(error, Exception) else "cancelled"
-
-
-def _outcome(record: Record, ending: Ending, error: BaseException | None) -> None:
-    """Note how it ended; an error already noted by the maker of the record stays."""
-    record.ending = ending
-    if ending == "error" and error is not None and record.error_type is None:
-        try:
-            record.error_type = error_type(error)
-            record.error_message = str(error)
-        except Exception as failure:  # noqa: BLE001 - somebody's __str__ may fail
-            swallowed("reading an exception", failure)

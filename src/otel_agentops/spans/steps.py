@@ -7,15 +7,16 @@ generator's own context is kept from one step to the next.
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import TYPE_CHECKING, Any
 
 from otel_agentops.spans import dropped
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Generator
+    from collections.abc import AsyncGenerator, Awaitable, Generator
 
-    from otel_agentops.spans.recorder import OpenScope
+    from otel_agentops.spans.opened import OpenScope
 
 __all__ = ["Steps", "run_coroutine", "run_generator"]
 
@@ -23,24 +24,50 @@ __all__ = ["Steps", "run_coroutine", "run_generator"]
 class Steps:
     """The context inside a generator, put in place for one step at a time.
 
+    Args:
+        opened: The scope it runs in; None when nothing is recorded.
+
     Attributes:
         last_ns: `time.perf_counter_ns()` at the end of the last step.
     """
 
     __slots__ = ("_inside", "_opened", "_outside", "last_ns")
 
-    def __init__(self, opened: OpenScope) -> None:
+    def __init__(self, opened: OpenScope | None) -> None:
         self._opened = opened
         self._inside: Any = None
         self._outside: Any = None
         self.last_ns = 0
 
     def __enter__(self) -> None:
-        self._outside = self._opened.swap(self._inside)
+        if self._opened is not None:
+            self._outside = self._opened.swap(self._inside)
 
     def __exit__(self, *_: object) -> None:
-        self._inside = self._opened.swap(self._outside)
-        self.last_ns = time.perf_counter_ns()
+        if self._opened is not None:
+            self._inside = self._opened.swap(self._outside)
+            self.last_ns = time.perf_counter_ns()
+
+    async def run(self, step: Awaitable[Any]) -> Any:
+        """One step of an async generator; its end or failure ends the scope."""
+        try:
+            with self:
+                return await step
+        except StopAsyncIteration:
+            if self._opened is not None:
+                self._opened.finish()
+            raise
+        except BaseException as error:
+            if self._opened is not None:
+                self._opened.fail(error)
+            raise
+
+    async def close(self, generator: AsyncGenerator[Any, Any]) -> None:
+        """The consumer has left: close the generator and end the scope."""
+        with self:
+            await generator.aclose()
+        if self._opened is not None:
+            self._opened.finish("closed", clock_ns=self.last_ns)
 
 
 async def run_coroutine(coroutine: Awaitable[Any], opened: OpenScope) -> Any:
@@ -61,10 +88,11 @@ def run_generator(generator: Generator[Any, Any, Any], opened: OpenScope) -> Gen
     """Pass items, sent values, thrown exceptions and the return value through; ends the scope."""
     dropped.watch()
     steps = Steps(opened)
+    advance = functools.partial(next, generator)
     try:
-        with steps:
-            item = next(generator)
         while True:
+            with steps:
+                item = advance()
             try:
                 sent = yield item
             except GeneratorExit:
@@ -73,12 +101,10 @@ def run_generator(generator: Generator[Any, Any, Any], opened: OpenScope) -> Gen
                 # perhaps run by the garbage collector, inside somebody's lock: end it elsewhere
                 dropped.leave(lambda: opened.finish("closed", clock_ns=steps.last_ns))
                 raise
-            except BaseException as error:  # noqa: BLE001 - thrown in by the consumer, for the generator
-                with steps:
-                    item = generator.throw(error)
+            except BaseException as error:  # noqa: BLE001 - thrown in, for the generator to handle
+                advance = functools.partial(generator.throw, error)
             else:
-                with steps:
-                    item = generator.send(sent)
+                advance = functools.partial(generator.send, sent)
     except StopIteration as stop:
         opened.finish()
         return stop.value
