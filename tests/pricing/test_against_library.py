@@ -30,6 +30,7 @@ ALL_BRANCHES = {
     "context tier",
     "service tier",
     "batch",
+    "overlapping variants",
     "cached",
     "cache write",
     "one-hour cache write",
@@ -78,7 +79,14 @@ def tiered(model: Any) -> bool:
     return any(isinstance(value, TieredPrices) for value in values)
 
 
+def overlapping(model: Any) -> bool:
+    """Whether two variants have the same condition, so that their order decides."""
+    conditions = [repr(variant.when) for variant in model.price_variants or ()]
+    return len(set(conditions)) < len(conditions)
+
+
 KINDS = (
+    overlapping,
     lambda _: True,
     has_constraint(StartDateConstraint),
     has_constraint(TimeOfDateConstraint),
@@ -222,12 +230,17 @@ def oracle(call: ModelCall, usage: genai_prices.Usage, at: datetime) -> Any:
             return None
 
 
-def branches(call: ModelCall, answer: Any, cost: Cost) -> set[str]:
+def branches(call: ModelCall, at: datetime, answer: Any, cost: Cost) -> set[str]:
     """Which parts of the rate cards had a say in this price."""
     usage, price = call.usage, answer.model_price.__dict__
     assert usage is not None
     context = context_of(call)
-    variants = [v for v in answer.model.price_variants or () if v.when.items() <= context.items()]
+    variants = [
+        variant
+        for variant in answer.model.price_variants or ()
+        if variant.when.items() <= context.items()
+        and (not variant.constraint or variant.constraint.active(at))
+    ]
     total = usage.input_tokens or 0
     steps = [
         tier.start for value in price.values() if isinstance(value, TieredPrices) for tier in value.tiers
@@ -239,6 +252,7 @@ def branches(call: ModelCall, answer: Any, cost: Cost) -> set[str]:
         *(["context tier"] if any(total > step for step in steps) else []),
         *(["service tier"] if "service_tier" in applied else []),
         *(["batch"] if "processing" in applied else []),
+        *(["overlapping variants"] if len(variants) > 1 and overlapping(answer.model) else []),
         *(["cached"] if usage.cache_read_input_tokens and "cache_read_mtok" in price else []),
         *(["cache write"] if usage.cache_write_input_tokens and "cache_write_mtok" in price else []),
         *(
@@ -274,7 +288,7 @@ def compare(drawn: tuple[ModelCall, datetime, Any]) -> None:
         fees = oracle(call, genai_prices.Usage(web_searches=usage.web_searches), at)
         assert answer.total_price == fees.total_price, (call, answer)
     else:
-        found = branches(call, answer, cost)
+        found = branches(call, at, answer, cost)
         expected = Context(prec=28).plus(answer.total_price)
         assert cost.usd == expected, (call, at, cost, answer)
         assert isinstance(cost.usd, Decimal)

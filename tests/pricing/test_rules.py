@@ -43,6 +43,14 @@ def test_most_specific_rule_wins(price: Run, rules: list[Price]) -> None:
     assert cost == Cost(Decimal(7), "override")
 
 
+def test_a_rule_holds_from_its_first_until_its_last_day(price: Run) -> None:
+    """`from` is the first day of a rule, `until` the first day without it."""
+    book = PriceBook([rule("gpt-4o", 7, from_="2026-05-01", until="2026-05-03")])
+    moments = ["2026-04-30T23:59:59Z", "2026-05-01T00:00:00Z", "2026-05-02T23:59:59Z", "2026-05-03T00:00:00Z"]
+    costs = [price("openai", "gpt-4o", at=at, book=book, **MILLION).source for at in moments]
+    assert costs == ["genai-prices", "override", "override", "genai-prices"]
+
+
 def test_rules_in_code_win_over_files(price: Run, tmp_path: Path) -> None:
     """What is said in code beats what is said in a file, however specific the file is."""
     file = tmp_path / "prices.json"
