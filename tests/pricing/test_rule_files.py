@@ -11,6 +11,8 @@ import pytest
 from otel_agentops.pricing import PriceBook, PriceFileError
 from otel_agentops.records import Cost
 
+MANUAL = Path(__file__).parent.parent.parent / "docs" / "pricing.md"
+
 GOOD = """
 [[price]]
 provider = "acme"
@@ -76,6 +78,15 @@ def test_a_wrong_file_says_where(tmp_path: Path, text: str, parts: list[str]) ->
     with pytest.raises(PriceFileError) as caught:
         PriceBook(files=[file])
     assert all(part in str(caught.value) for part in parts), str(caught.value)
+
+
+def test_the_manuals_example_is_a_price_file(price: Callable[..., Cost], tmp_path: Path) -> None:
+    """What the manual shows can be used as it stands."""
+    text = MANUAL.read_text(encoding="utf-8").partition("```toml\n")[2].partition("```")[0]
+    file = tmp_path / "prices.toml"
+    file.write_text(text)
+    cost = price("azure.ai.openai", "prod-chat", book=PriceBook(files=[file]))
+    assert cost.usd == price("azure", "gpt-4o").usd
 
 
 @pytest.mark.parametrize("name", ["missing.toml", "prices.yaml"])

@@ -51,6 +51,14 @@ def test_a_rule_holds_from_its_first_until_its_last_day(price: Run) -> None:
     assert costs == ["genai-prices", "override", "override", "genai-prices"]
 
 
+def test_a_rule_can_hold_on_some_days(price: Run) -> None:
+    """Days of the week are those of UTC; the plan of a Friday is not used on Saturday."""
+    book = PriceBook([rule("gpt-4o", 7, days=("sat", "sun"))])
+    moments = [f"2026-11-{day}T{time}Z" for day in (20, 21, 22, 23) for time in ("00:00:00", "23:59:59")]
+    costs = [price("openai", "gpt-4o", at=at, book=book, **MILLION).source for at in moments]
+    assert costs == ["genai-prices"] * 2 + ["override"] * 4 + ["genai-prices"] * 2
+
+
 def test_rules_in_code_win_over_files(price: Run, tmp_path: Path) -> None:
     """What is said in code beats what is said in a file, however specific the file is."""
     file = tmp_path / "prices.json"
@@ -138,6 +146,19 @@ def test_adjust_multiplies_tokens_not_fees(price: Run) -> None:
     assert cost == Cost(Decimal("1.26"), "override")
 
 
+def test_a_discount_at_openai_is_none_at_azure(price: Run) -> None:
+    """A rule is about the provider it names, even where another one sells by the same list."""
+    book = PriceBook([Adjust(provider="openai", match="*", multiply="0.5")])
+    assert price("azure.ai.openai", "gpt-4o", book=book) == price("azure.ai.openai", "gpt-4o")
+
+
+def test_a_rule_is_about_who_answers(price: Run) -> None:
+    """A discount at OpenAI is none for OpenAI's client that is pointed at Groq."""
+    book = PriceBook([Adjust(provider="openai", match="*", multiply="0.5")])
+    call = {"provider": "openai", "model": "llama-3.3-70b-versatile", "server_address": "api.groq.com"}
+    assert price(**call, book=book) == price(**call)
+
+
 def test_adjusts_of_different_conditions_multiply(price: Run) -> None:
     """A discount for all calls and a surcharge for some go together; of the same kind, one counts."""
     book = PriceBook(
@@ -176,6 +197,8 @@ def test_a_rule_can_name_a_tier(price: Run) -> None:
         (lambda: Price(provider=[], match="m", input=1), "provider"),
         (lambda: Price(provider="p", match="re:(", input=1), "match"),
         (lambda: Price(provider="p", match="m", input=1, from_="soon"), "from"),
+        (lambda: Price(provider="p", match="m", input=1, days=["Sunday"]), "days"),
+        (lambda: Price(provider="p", match="m", input=1, days="sun"), "days"),
         (lambda: Price(provider="p", match="m", input=1, when={"weather": "fine"}), "when.weather"),
         (lambda: Price(provider="p", match="m", input=1, tool={"hammer": 1}), "tool.hammer"),
         (lambda: Price(provider="p", match="m", input=1, above={"input": 2}), "above.tokens"),

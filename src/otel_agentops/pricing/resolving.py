@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from otel_agentops.pricing.cards import Card, Cards, Rates
     from otel_agentops.pricing.rules import Adjust, Price
-    from otel_agentops.pricing.rulesets import Placed, RuleSet
+    from otel_agentops.pricing.rulesets import Placed, RuleSet, Scope
     from otel_agentops.pricing.shapes import Fix
     from otel_agentops.pricing.windows import Window
 
@@ -91,9 +91,9 @@ class Resolver:
         return Resolution(tariff, fix, rescue, final=tariff.found is not None or not self._newer.loading)
 
     def _tariff(self, facts: Facts, provider: str | None, declared: str, models: tuple[str, ...]) -> _Tariff:
-        providers = tuple(dict.fromkeys(filter(None, (provider, declared, _LIST_OF.get(provider or "")))))
+        scope = self._scope(provider, declared)
         names = self._spellings(provider, models)
-        if alias := self._rules.alias(providers, names):
+        if alias := self._rules.alias(scope, names):
             names = (*self._spellings(provider, (alias.lower(),)), *names)
         context = billing_context(provider or declared, facts)
         asked = {
@@ -105,10 +105,16 @@ class Resolver:
         return _Tariff(
             found=self._find(provider, names, context),
             context=context,
-            prices=self._rules.prices(providers, names, conditions),
-            adjusts=self._rules.adjusts(providers, names, conditions),
+            prices=self._rules.prices(scope, names, conditions),
+            adjusts=self._rules.adjusts(scope, names, conditions),
             reason=_reason(declared, provider, models),
         )
+
+    def _scope(self, provider: str | None, declared: str) -> Scope:
+        """Whose rules count: not those of the vendor whose client was pointed elsewhere."""
+        elsewhere = self._names.provider(declared) not in (None, provider)
+        own = frozenset(filter(None, (provider, None if elsewhere else declared)))
+        return {"override": own, "correction": own | {_LIST_OF.get(provider or "", "")}}
 
     def _spellings(self, provider: str | None, models: Iterable[str]) -> tuple[str, ...]:
         spelled = (name for model in models for name in self._names.spellings(provider, model))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["PriceFileError", "read_rules"]
 
 _COMMON = ("provider", "match", "note", "url")
-_CONDITIONAL = (*_COMMON, "from", "until", "when")
+_CONDITIONAL = (*_COMMON, "from", "until", "days", "when")
 
 _TABLES: dict[str, tuple[type[Rule], tuple[str, ...]]] = {
     "price": (Price, (*_CONDITIONAL, *RATE_KEYS, "request", "tool", "above", "patch")),

@@ -5,7 +5,7 @@ A rule checks itself when it is made, so that nothing can be wrong with it when 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -44,6 +44,8 @@ RATE_KEYS: dict[str, str] = {
 }
 """A rule's rates in US dollars a million tokens, and the cards' names for them."""
 
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
 _TOOL_KEYS = {"web_search": "web_searches_kcount"}
 
 
@@ -58,7 +60,7 @@ class BaseRule:
         url: Where the rule's numbers can be checked.
     """
 
-    provider: str | tuple[str, ...]
+    provider: str | Sequence[str]
     match: str
     note: str = ""
     url: str = ""
@@ -96,17 +98,23 @@ class ConditionalRule(BaseRule):
     Attributes:
         from_: First day or moment (UTC) that the rule is about; None for always.
         until: First day or moment (UTC) that it is no longer about; None for ever.
+        days: Days of the week (UTC) that it is about, such as `("sat", "sun")`; empty for every day.
         when: What else must be true of the call, such as `{"processing": "batch"}`.
     """
 
     from_: date | str | None = None
     until: date | str | None = None
+    days: Sequence[str] = ()
     when: Mapping[str, str] = field(default_factory=dict)
     window: Window = field(init=False, repr=False, compare=False, default=ALWAYS)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        window = Window(from_ns=_nanoseconds("from", self.from_), until_ns=_nanoseconds("until", self.until))
+        window = Window(
+            from_ns=_nanoseconds("from", self.from_),
+            until_ns=_nanoseconds("until", self.until),
+            weekdays=_weekdays(self.days),
+        )
         object.__setattr__(self, "window", window)
         _check_when(self.when)
 
@@ -237,6 +245,13 @@ def _check_when(when: Any) -> None:
     for key, value in when.items():
         if not isinstance(value, str):
             raise ValueError(f"when.{key}: expected a text, got {value!r}")
+
+
+def _weekdays(days: Any) -> frozenset[int] | None:
+    unknown = [day for day in days if day not in _WEEKDAYS] if isinstance(days, (list, tuple)) else [days]
+    if unknown:
+        raise ValueError(f"days: expected some of {', '.join(_WEEKDAYS)}, got {unknown[0]!r}")
+    return frozenset(map(_WEEKDAYS.index, days)) or None
 
 
 def _nanoseconds(key: str, value: Any) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from otel_agentops.pricing.matching import ANY
 from otel_agentops.pricing.rules import Adjust, Alias, BaseRule, ConditionalRule, Price
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
     from otel_agentops.pricing.rules import Rule
 
-__all__ = ["Placed", "RuleSet"]
+__all__ = ["Placed", "RuleSet", "Scope"]
+
+Scope: TypeAlias = "Mapping[str, frozenset[str]]"
+"""Whose rules are about a call: names of its provider, by the source of the rules."""
 
 RuleT = TypeVar("RuleT", bound=BaseRule)
 ConditionalT = TypeVar("ConditionalT", bound=ConditionalRule)
@@ -49,23 +52,23 @@ class RuleSet:
         self._prices = _sorted(Price, layers, known_as)
         self._adjusts = _sorted(Adjust, layers, known_as)
 
-    def alias(self, providers: Iterable[str], models: Iterable[str]) -> str | None:
+    def alias(self, scope: Scope, models: Iterable[str]) -> str | None:
         """The model that one of these names stands for; an earlier name wins over a later one."""
-        rules = [each.rule for each in _of(self._aliases, frozenset(providers))]
+        rules = [each.rule for each in _of(self._aliases, scope)]
         hits = ((found, rule) for name in models for rule in rules if (found := rule.matcher(name)))
         return next((_expand(found, rule.model) for found, rule in hits), None)
 
     def prices(
-        self, providers: Iterable[str], models: Sequence[str], context: Mapping[str, str]
+        self, scope: Scope, models: Sequence[str], context: Mapping[str, str]
     ) -> tuple[Placed[Price], ...]:
         """The price rules about a call, at whatever time, best first."""
-        return _about(self._prices, frozenset(providers), models, context)
+        return _about(self._prices, scope, models, context)
 
     def adjusts(
-        self, providers: Iterable[str], models: Sequence[str], context: Mapping[str, str]
+        self, scope: Scope, models: Sequence[str], context: Mapping[str, str]
     ) -> tuple[Placed[Adjust], ...]:
         """The adjust rules about a call, at whatever time, best first."""
-        return _about(self._adjusts, frozenset(providers), models, context)
+        return _about(self._adjusts, scope, models, context)
 
 
 def _sorted(
@@ -90,19 +93,21 @@ def _specific(rule: BaseRule) -> tuple[int, int, int]:
     return -rule.matcher.rank, int(ANY in rule.provider), -conditions
 
 
-def _of(placed: Iterable[Placed[RuleT]], providers: frozenset[str]) -> Iterator[Placed[RuleT]]:
-    return (each for each in placed if ANY in each.providers or not each.providers.isdisjoint(providers))
+def _of(placed: Iterable[Placed[RuleT]], scope: Scope) -> Iterator[Placed[RuleT]]:
+    return (
+        each for each in placed if ANY in each.providers or not each.providers.isdisjoint(scope[each.source])
+    )
 
 
 def _about(
     placed: Iterable[Placed[ConditionalT]],
-    providers: frozenset[str],
+    scope: Scope,
     models: Sequence[str],
     context: Mapping[str, str],
 ) -> tuple[Placed[ConditionalT], ...]:
     return tuple(
         each
-        for each in _of(placed, providers)
+        for each in _of(placed, scope)
         if each.rule.when.items() <= context.items() and any(map(each.rule.matcher, models))
     )
 

@@ -1,4 +1,4 @@
-"""When a price holds: from a date, until a date, or in a daily interval; all in UTC."""
+"""When a price holds: from a date, until a date, at some hours, on some days of the week; all in UTC."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 __all__ = ["ALWAYS", "DAY_NS", "Window", "segment"]
 
 DAY_NS = 86_400_000_000_000
+
+_FIRST_WEEKDAY = 3
+"""1970-01-01 was a Thursday."""
 
 _BEGINNING = -(1 << 200)
 _END = 1 << 200
@@ -25,11 +28,13 @@ class Window:
         until_ns: First moment outside again; None for no end.
         daily_ns: Start (inside) and end (outside) after midnight; an end before the start crosses
             midnight. None for the whole day.
+        weekdays: Days of the week, Monday is 0; None for every day.
     """
 
     from_ns: int | None = None
     until_ns: int | None = None
     daily_ns: tuple[int, int] | None = None
+    weekdays: frozenset[int] | None = None
 
     def active(self, at_ns: int) -> bool:
         """Whether the moment lies inside."""
@@ -37,12 +42,16 @@ class Window:
             return False
         if self.until_ns is not None and at_ns >= self.until_ns:
             return False
+        if self.weekdays is not None and (at_ns // DAY_NS + _FIRST_WEEKDAY) % 7 not in self.weekdays:
+            return False
         return self.daily_ns is None or _in_day(self.daily_ns, at_ns % DAY_NS)
 
     def edges(self, at_ns: int) -> Iterable[int]:
         """The moments around `at_ns` at which `active` may change."""
         yield from (edge for edge in (self.from_ns, self.until_ns) if edge is not None)
         midnight = at_ns - at_ns % DAY_NS
+        if self.weekdays is not None:
+            yield from (midnight, midnight + DAY_NS)
         for edge in self.daily_ns or ():
             yield from (midnight + edge - DAY_NS, midnight + edge, midnight + edge + DAY_NS)
 
