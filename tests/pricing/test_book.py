@@ -186,6 +186,14 @@ def test_unpriced_calls_are_counted_and_said_once(caplog: pytest.LogCaptureFixtu
     assert "[[alias]]" in caplog.records[0].getMessage()
 
 
+def test_a_failed_call_without_usage_is_no_loss() -> None:
+    """What failed before any usage was not billed, so it is not counted among the unpriced."""
+    book = PriceBook()
+    failed = model_call("openai", "gpt-4o", usage=None, ending="error")
+    assert book.price(failed, 0) == Cost(None, reason="no_usage")
+    assert not book.unpriced
+
+
 def test_nothing_grows_with_traffic() -> None:
     """Ten thousand names are remembered neither as plans nor as unpriced."""
     book = PriceBook()

@@ -30,7 +30,12 @@ class Unpriced:
         self._lock = Lock()
 
     def cost(self, call: ModelCall, reason: str) -> Cost:
-        """Count a call and return its cost, which is unknown."""
+        """Count a call and return its cost, which is unknown.
+
+        A call that failed without usage was not billed: there is nothing to count or to warn of.
+        """
+        if reason == "no_usage" and call.ending == "error":
+            return Cost(None, reason=reason)
         kind = (call.provider or "?", call.response_model or call.request_model or "?", reason)
         self._count(kind)
         warn_once(
