@@ -1,0 +1,105 @@
+"""The command `otel-agentops`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from otel_agentops import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from otel_agentops.demo.run import Outcome
+
+__all__ = ["main"]
+
+_RECORDED = "Recorded OpenAI answers: tokens and costs are real, times are of this machine."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code, 0 when everything went well and adds up."""
+    given = _parser().parse_args(arguments)
+    try:
+        return int(given.run(given))
+    except BrokenPipeError:  # `| head`
+        sys.stderr.close()
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="otel-agentops", description="OpenTelemetry for AI agents, with exact costs."
+    )
+    parser.add_argument("--version", action="version", version=f"otel-agentops {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    demo = commands.add_parser(
+        "demo", help="run a small multi-agent program and show what it cost; needs no key and no network"
+    )
+    demo.add_argument("--json", action="store_true", help="print the received tree as JSON")
+    demo.add_argument("--svg", metavar="FILE", help="also draw the tree into this file")
+    demo.add_argument("--otlp", metavar="URL", help="send the spans to this collector too (OTLP)")
+    demo.add_argument(
+        "--live", action="store_true", help="use the real OpenAI API, with OPENAI_API_KEY; costs about $0.001"
+    )
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"otel-agentops: {text}\n")
+
+
+def _demo(given: argparse.Namespace) -> int:
+    missing = [name for name in ("openai", "rich") if find_spec(name) is None]
+    if missing:
+        _say(f'the demo needs {" and ".join(missing)}: pip install "otel-agentops[demo]"')
+        return 1
+    from openai import OpenAIError  # noqa: PLC0415 - an optional package
+
+    from otel_agentops.demo.run import run_demo  # noqa: PLC0415 - as above
+
+    try:
+        outcome = run_demo(given.otlp, given.live)
+    except OpenAIError as error:
+        _say(_live_trouble(error) if given.live else f"the demo failed: {error}")
+        return 1
+    _print(outcome, given)
+    return _verdict(outcome)
+
+
+def _live_trouble(error: Exception) -> str:
+    if "redentials" in str(error) or "api_key" in str(error):
+        return "--live calls the real OpenAI API and needs a key in OPENAI_API_KEY; without --live none is needed"
+    return f"the OpenAI API did not answer as hoped: {error}"
+
+
+def _print(outcome: Outcome, given: argparse.Namespace) -> None:
+    from otel_agentops.viewer import as_json, render  # noqa: PLC0415 - rich is an optional package
+
+    notes = () if given.live else (_RECORDED,)
+    if given.svg:
+        Path(given.svg).write_text(render.svg(outcome.trees, "otel-agentops demo", notes), "utf-8")
+    if given.json:
+        print(json.dumps({"recorded": not given.live, **as_json(outcome.trees)}, indent=2))  # noqa: T201
+    else:
+        render.show(outcome.trees, notes=notes)
+
+
+def _verdict(outcome: Outcome) -> int:
+    from otel_agentops.viewer import totals  # noqa: PLC0415 - costs start-up time only where it is used
+
+    total = totals(outcome.trees)
+    if not outcome.trees:
+        _say("no spans arrived")
+    elif not outcome.sent:
+        _say("not all spans could be sent")
+    elif not total.agree:
+        _say(f"the session says ${total.reported_usd}, its calls add up to ${total.cost_usd}")
+    else:
+        return 0
+    return 1

@@ -1,0 +1,18 @@
+"""Receiving spans over OTLP and showing them as a tree with costs."""
+
+from otel_agentops.viewer.otlp import ReceivedSpan, decode
+from otel_agentops.viewer.receiver import Receiver
+from otel_agentops.viewer.tree import Node, Row, Totals, as_json, build, rows, totals
+
+__all__ = [
+    "Node",
+    "ReceivedSpan",
+    "Receiver",
+    "Row",
+    "Totals",
+    "as_json",
+    "build",
+    "decode",
+    "rows",
+    "totals",
+]
