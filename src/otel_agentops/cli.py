@@ -42,12 +42,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--json", action="store_true", help="print the received tree as JSON")
     demo.add_argument("--svg", metavar="FILE", help="also draw the tree into this file")
-    demo.add_argument("--otlp", metavar="URL", help="send the spans to this collector too (OTLP)")
+    demo.add_argument(
+        "--otlp", metavar="URL", type=_url, help="send the spans to this collector too: http:// or grpc://"
+    )
     demo.add_argument(
         "--live", action="store_true", help="use the real OpenAI API, with OPENAI_API_KEY; costs about $0.001"
     )
     demo.set_defaults(run=_demo)
     return parser
+
+
+def _url(text: str) -> str:
+    scheme, separator, rest = text.partition("://")
+    if scheme not in ("http", "https", "grpc", "grpcs") or not separator or not rest:
+        raise argparse.ArgumentTypeError(f"{text!r} is no URL such as http://localhost:4318")
+    return text
 
 
 def _say(text: str) -> None:
@@ -61,21 +70,18 @@ def _demo(given: argparse.Namespace) -> int:
         return 1
     from openai import OpenAIError  # noqa: PLC0415 - an optional package
 
-    from otel_agentops.demo.run import run_demo  # noqa: PLC0415 - as above
+    from otel_agentops.demo.run import NoKey, run_demo  # noqa: PLC0415 - as above
 
     try:
         outcome = run_demo(given.otlp, given.live)
+    except NoKey:
+        _say("--live calls the real OpenAI API: set OPENAI_API_KEY, or leave --live out, which needs no key")
+        return 1
     except OpenAIError as error:
-        _say(_live_trouble(error) if given.live else f"the demo failed: {error}")
+        _say(f"the demo failed: {error}")
         return 1
     _print(outcome, given)
     return _verdict(outcome)
-
-
-def _live_trouble(error: Exception) -> str:
-    if "redentials" in str(error) or "api_key" in str(error):
-        return "--live calls the real OpenAI API and needs a key in OPENAI_API_KEY; without --live none is needed"
-    return f"the OpenAI API did not answer as hoped: {error}"
 
 
 def _print(outcome: Outcome, given: argparse.Namespace) -> None:

@@ -29,5 +29,7 @@ def openai_client() -> OpenAI:
         return OpenAI()
     except OpenAIError:  # no key
         replay = Replay()
+        client = recorded_client(replay)
         atexit.register(replay.close)
-        return recorded_client(replay)
+        atexit.register(client.close)
+        return client

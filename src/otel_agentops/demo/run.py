@@ -15,9 +15,13 @@ from otel_agentops.viewer import Node, Receiver, build
 if TYPE_CHECKING:
     from openai import OpenAI
 
-__all__ = ["Outcome", "run_demo"]
+__all__ = ["NoKey", "Outcome", "run_demo"]
 
 FLUSH_S = 10.0
+
+
+class NoKey(Exception):  # noqa: N818 - it says what is the matter
+    """The real API was asked for and there is no key for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,8 @@ def run_demo(otlp: str | None = None, live: bool = False) -> Outcome:
         live: Use the real OpenAI API instead of recorded answers.
 
     Raises:
-        openai.OpenAIError: With `live`, there is no key or the API does not answer.
+        NoKey: With `live`, there is no key.
+        openai.OpenAIError: With `live`, the API does not answer.
     """
     tidy()
     with ExitStack() as stack:
@@ -61,9 +66,12 @@ def run_demo(otlp: str | None = None, live: bool = False) -> Outcome:
 
 def _client(stack: ExitStack, live: bool) -> OpenAI:
     if live:
-        from openai import OpenAI  # noqa: PLC0415 - an optional package
+        from openai import OpenAI, OpenAIError  # noqa: PLC0415 - an optional package
 
-        return OpenAI()
+        try:
+            return OpenAI()
+        except OpenAIError as error:
+            raise NoKey from error
     return recorded_client(stack.enter_context(Replay()))
 
 
