@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["failsafe", "failures", "logger", "reraise", "swallowed", "warn_once"]
+__all__ = ["failsafe", "failures", "forget_warnings", "logger", "reraise", "swallowed", "warn_once"]
 
 logger = logging.getLogger("otel_agentops")
 """The one logger of this library; everything it has to say goes there."""
@@ -48,6 +48,11 @@ def warn_once(key: str, message: str, *args: object) -> None:
         return
     _warned.add(key)
     logger.warning(message, *args)
+
+
+def forget_warnings() -> None:
+    """Warn about everything once more (for tests)."""
+    _warned.clear()
 
 
 class failsafe:  # noqa: N801 - reads as a statement: `with failsafe("pricing a call"):`

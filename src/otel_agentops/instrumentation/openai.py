@@ -27,6 +27,10 @@ __all__ = ["INSTRUMENTOR"]
 # --- requests: which argument goes where, as data ---
 
 
+_NOTHING = object()
+"""What a converter returns for a value that it understood and that says nothing worth writing."""
+
+
 def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
@@ -43,9 +47,8 @@ def _yes(value: Any) -> bool | None:
     return True if value is True else None
 
 
-def _several(value: Any) -> int | None:
-    number = _whole(value)
-    return None if number == 1 else number
+def _several(value: Any) -> Any:
+    return _NOTHING if value == 1 else _whole(value)
 
 
 def _words(value: Any) -> tuple[str, ...] | None:
@@ -56,8 +59,8 @@ def _words(value: Any) -> tuple[str, ...] | None:
     return None
 
 
-def _tier(value: Any) -> str | None:
-    return None if value == "auto" else _word(value)
+def _tier(value: Any) -> Any:
+    return _NOTHING if value == "auto" else _word(value)
 
 
 _OUTPUT_TYPES = {"text": "text", "json_object": "json", "json_schema": "json"}
@@ -70,12 +73,12 @@ def _output_type(value: Any) -> str | None:
     return _OUTPUT_TYPES.get(kind) if isinstance(kind, str) else None
 
 
-def _text_format(value: Any) -> str | None:
-    return _output_type(get(value, "format"))
+def _text_format(value: Any) -> Any:
+    return _output_type(get(value, "format")) or _NOTHING
 
 
-def _effort(value: Any) -> str | None:
-    return _word(get(value, "effort"))
+def _effort(value: Any) -> Any:
+    return _word(get(value, "effort")) or _NOTHING
 
 
 def _conversation(value: Any) -> str | None:
@@ -133,15 +136,11 @@ def _read(resource: Any, kwargs: Mapping[str, Any], rows: Rows, operation: str, 
         if value is None or value is False:
             continue
         read = convert(value)
-        if read is not None:
-            setattr(call, field, read)
-        elif argument not in _DEFAULTS:
+        if read is None:
             failures[f"unreadable argument {argument}"] += 1
+        elif read is not _NOTHING:
+            setattr(call, field, read)
     return call
-
-
-_DEFAULTS = frozenset({"n", "service_tier", "reasoning", "text"})
-"""Arguments whose default values are read as nothing."""
 
 
 def _provider(resource: Any, address: str | None) -> str:
