@@ -1,0 +1,45 @@
+"""What the tests of the command share."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run() -> Run:
+    """Runs `otel-agentops` in a process of its own, with variables added to the environment."""
+
+    def command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        code = "import sys; from otel_agentops.cli import main; sys.exit(main())"
+        return subprocess.run(
+            [sys.executable, "-W", "error", "-c", code, *arguments],
+            env={**os.environ, "PYTHONIOENCODING": "utf-8", **variables},
+            check=False,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60,
+        )
+
+    return command
+
+
+@pytest.fixture
+def demo(run: Run) -> Callable[..., dict[str, Any]]:
+    """Runs the demo and reads its JSON; anything on standard error is a failure."""
+
+    def read(*arguments: str, **variables: str) -> dict[str, Any]:
+        done = run("demo", "--json", *arguments, **variables)
+        assert (done.returncode, done.stderr) == (0, "")
+        result: dict[str, Any] = json.loads(done.stdout)
+        return result
+
+    return read
