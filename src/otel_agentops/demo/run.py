@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NoKey", "Outcome", "run_demo"]
 
-FLUSH_S = 10.0
+FLUSH_S = 5.0
 
 
 class NoKey(Exception):  # noqa: N818 - it says what is the matter
