@@ -1,0 +1,1 @@
+"""What recording costs: CPU time beside a hand-written program that writes the same, measured in pairs."""

@@ -1,0 +1,43 @@
+"""A chat call with a prompt of 1 KB: content, price, digest, totals and metrics on."""
+
+from __future__ import annotations
+
+from benchmarks.driver import Plan, Result, Row, main, over, ratio, run, same_signals
+
+BARE = "chat.bare"
+PLAN = Plan(groups=5, rounds=15, block=125, warm=300)
+
+
+def measure() -> Result:
+    """Cost of a recorded chat call against programs on the raw SDK."""
+    same_signals("chat.joined", "chat.same")
+    groups = run((BARE, "chat.joined", "chat.same", "chat.own", "chat.plain"), PLAN)
+    rows = [
+        Row(
+            "joined to the program's provider / raw SDK writing the same, whole process",
+            ratio(groups, "chat.joined", "chat.same", BARE, "total"),
+            target=1.5,
+        ),
+        Row(
+            "the same, calling thread only",
+            ratio(groups, "chat.joined", "chat.same", BARE, "call"),
+        ),
+        Row(
+            "own pipeline / raw SDK writing a plain span, whole process",
+            ratio(groups, "chat.own", "chat.plain", BARE, "total"),
+            target=2.0,
+        ),
+    ]
+    for arm, name in (
+        ("chat.joined", "joined"),
+        ("chat.same", "raw, same span and metrics"),
+        ("chat.own", "own pipeline"),
+        ("chat.plain", "raw, plain span"),
+    ):
+        rows.append(Row(f"{name}: us a call, whole process", over(groups, arm, BARE, "total"), 1))
+        rows.append(Row(f"{name}: us a call, calling thread", over(groups, arm, BARE, "call"), 1))
+    return Result("chat", "Chat call, 1 KB prompt", rows)
+
+
+if __name__ == "__main__":
+    main(measure)
