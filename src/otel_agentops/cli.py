@@ -63,8 +63,16 @@ def _say(text: str) -> None:
     sys.stderr.write(f"otel-agentops: {text}\n")
 
 
-def _demo(given: argparse.Namespace) -> int:
+def _missing() -> list[str]:
+    """Packages of the extra that are not there, or too old."""
     missing = [name for name in ("openai", "rich") if find_spec(name) is None]
+    if "openai" not in missing and find_spec("openai.resources.responses") is None:
+        missing.append("openai 1.66 or later")
+    return missing
+
+
+def _demo(given: argparse.Namespace) -> int:
+    missing = _missing()
     if missing:
         _say(f'the demo needs {" and ".join(missing)}: pip install "otel-agentops[demo]"')
         return 1

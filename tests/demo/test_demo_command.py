@@ -15,7 +15,7 @@ from typing import Any
 import genai_prices
 import pytest
 
-from otel_agentops.demo.replay import recordings
+from otel_agentops.demo.replay import Replay, recordings
 from otel_agentops.viewer import Receiver
 
 SHAPE = [
@@ -217,3 +217,27 @@ def test_a_missing_package_is_named(package: str) -> None:
 def test_version(run: Any) -> None:
     """The command knows its version."""
     assert run("--version").stdout == "otel-agentops 0.1.0\n"
+
+
+def test_the_live_path_adds_up_too(demo: Any) -> None:
+    """`--live` uses the key and the host of the environment; here that host is the recordings' one."""
+    with Replay() as api:
+        result = demo("--live", OPENAI_API_KEY="sk-test", OPENAI_BASE_URL=api.url)
+    assert result["recorded"] is False
+    assert result["total"]["cost_usd"] == 0.0010207
+
+
+def test_an_api_that_does_not_answer_is_a_failure(run: Any) -> None:
+    """An error of the real API ends the demo with its message, not with a traceback."""
+    done = run("demo", "--live", OPENAI_API_KEY="sk-test", OPENAI_BASE_URL="http://127.0.0.1:9")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "otel-agentops: the demo failed: Connection error.\n"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_an_output_without_branches(run: Any, encoding: str) -> None:
+    """A terminal or file that lacks the characters gets plain ones."""
+    done = run("demo", PYTHONIOENCODING=encoding)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "|- agent EmailClassifier" in done.stdout
+    assert done.stdout.isascii()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["show", "svg", "table"]
 
 _STYLES = {"session": "bold", "agent": "bold cyan", "operation": "cyan", "tool": "magenta"}
+_PLAIN = str.maketrans("├└│─✗…", "|`|-x.")
 _WIDTH = 92
 """Columns of a picture and of a pipe; a terminal has its own."""
 
@@ -32,7 +33,18 @@ def show(trees: Sequence[Node], file: TextIO | None = None, notes: Sequence[str]
     console = Console(file=file, highlight=False)
     if not console.is_terminal:
         console.width = _WIDTH
-    console.print(table(trees, notes))
+    picture = table(trees, notes)
+    if console.encoding.startswith("utf"):
+        console.print(picture)
+    else:
+        with console.capture() as text:
+            console.print(picture)
+        console.file.write(_plain(text.get(), console.encoding))
+
+
+def _plain(text: str, encoding: str) -> str:
+    """The same for an output that lacks the characters of branches and marks."""
+    return text.translate(_PLAIN).encode(encoding, "replace").decode(encoding)
 
 
 def svg(trees: Sequence[Node], title: str, notes: Sequence[str] = ()) -> str:
