@@ -12,16 +12,39 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["Part", "as_message", "as_messages", "get", "json_or_text", "text_part", "tool_call_part"]
+__all__ = [
+    "Part",
+    "as_message",
+    "as_messages",
+    "asked_tools",
+    "fields",
+    "get",
+    "json_or_text",
+    "text_part",
+    "tool_call_part",
+]
 
 Part = dict[str, Any]
 
 
+def fields(thing: Any) -> Mapping[str, Any]:
+    """The fields of a mapping or of an SDK's model; empty for anything else.
+
+    Reading a model's `__dict__` once is many times cheaper than asking for fields that it may lack.
+    """
+    if type(thing) is dict:
+        return thing
+    return thing if isinstance(thing, Mapping) else getattr(thing, "__dict__", _NO_FIELDS)
+
+
+_NO_FIELDS: Mapping[str, Any] = {}
+
+
 def get(thing: Any, name: str) -> Any:
     """`thing[name]` of a mapping or `thing.name` of an object; None where there is none."""
-    if isinstance(thing, Mapping):
+    if type(thing) is dict:
         return thing.get(name)
-    return getattr(thing, name, None)
+    return thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
 
 
 def text_part(content: Any) -> Part:
@@ -63,6 +86,10 @@ def as_messages(messages: Any) -> list[dict[str, Any]]:
 
 def as_message(message: Any) -> dict[str, Any]:
     """One message: a mapping, an object with `role` and `content`, or already in the right shape."""
+    if type(message) is dict and len(message) == 2:  # a plain message, as most are
+        role, content = message.get("role"), message.get("content")
+        if type(content) is str and role != "tool":
+            return {"role": str(role or "user"), "parts": [{"type": "text", "content": content}]}
     role, parts = get(message, "role"), get(message, "parts")
     if isinstance(parts, Sequence) and not isinstance(parts, str):
         return {"role": str(role or "user"), "parts": [_known_part(part) for part in parts]}
@@ -70,7 +97,7 @@ def as_message(message: Any) -> dict[str, Any]:
         return {"role": "user", "parts": [text_part(message)]}
     if role == "tool":
         return {"role": "tool", "parts": [_tool_response(message)]}
-    parts = [*_content_parts(get(message, "content")), *_asked_tools(message)]
+    parts = [*_content_parts(get(message, "content")), *asked_tools(message)]
     shaped: dict[str, Any] = {"role": str(role or "user"), "parts": parts}
     name = get(message, "name")
     if isinstance(name, str):
@@ -91,7 +118,8 @@ def _tool_response(message: Any) -> Part:
     return {"type": "tool_call_response", "id": get(message, "tool_call_id"), "response": content}
 
 
-def _asked_tools(message: Any) -> list[Part]:
+def asked_tools(message: Any) -> list[Part]:
+    """The tool calls in an assistant's message."""
     calls = get(message, "tool_calls")
     parts = []
     for call in calls if isinstance(calls, Sequence) else ():

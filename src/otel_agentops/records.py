@@ -81,7 +81,7 @@ class Cost:
     flags: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
+@dataclass
 class Record:
     """What every record has: its outcome.
 
@@ -99,7 +99,7 @@ class Record:
     ending: Ending | None = field(default=None, kw_only=True)
 
 
-@dataclass(slots=True)
+@dataclass(init=False)
 class ModelCall(Record):
     """One inference, embedding or fetch request to a model provider.
 
@@ -167,6 +167,20 @@ class ModelCall(Record):
 
     capture: bool = False
     scratch: Any = None
+
+    def __init__(
+        self,
+        provider: str | None = None,
+        request_model: str | None = None,
+        operation: str = "chat",
+        **fields: Any,
+    ) -> None:
+        # written out, and without slots: most fields keep the default of the class, for every call
+        self.provider = provider
+        self.request_model = request_model
+        self.operation = operation
+        for name, value in fields.items():
+            setattr(self, name, value)
 
 
 @dataclass(slots=True)

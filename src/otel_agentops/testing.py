@@ -34,7 +34,7 @@ class Captured:
 
     def __init__(
         self, provider: TracerProvider, exporter: InMemorySpanExporter, reader: InMemoryMetricReader
-    ):
+    ) -> None:
         self.provider = provider
         self.runtime: runtime.Runtime
         self._exporter = exporter

@@ -110,7 +110,7 @@ class Scopes:
     def current(self) -> Scope | None:
         """The innermost open scope of the running context, by our own variable alone."""
         scope = self._var.get()
-        return scope.live() if scope is not None else None
+        return scope if scope is None or scope.open else scope.live()
 
     def join(self, parent_span_id: int, trace_id: int) -> Scope | None:
         """The scope that a span or call with this parent belongs to; None for the process.

@@ -62,6 +62,7 @@ class Target:
         response: `(call, answer)`: fills the record from a whole answer.
         chunk: `(call, part)`: fills the record from one part of a stream.
         done: `(call)`: puts together what the chunks left in `call.scratch`.
+        positional: Names of the arguments that may be given by place.
         prompt: Names of the arguments that make up the prompt, for its digest.
         follow: Gives the caller what comes instead of the result; see `otel_agentops.spans.follow`.
         amend: `(resource, kwargs, recorder)` -> the arguments to send instead and what hides the
@@ -74,6 +75,7 @@ class Target:
     response: Callable[[ModelCall, Any], object] = _nothing
     chunk: Callable[[ModelCall, Any], object] = _nothing
     done: Callable[[ModelCall], object] = _nothing
+    positional: tuple[str, ...] = ()
     prompt: tuple[str, ...] = ()
     follow: Callable[..., Any] = follow
     amend: Amend | None = None
@@ -185,7 +187,7 @@ def _wrapper(target: Target, instrumentor: Instrumentor, original: Any) -> Calla
     def sync(
         wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        begun = begin(instance, kwargs)
+        begun = begin(instance, args, kwargs)
         if begun is None:
             return wrapped(*args, **kwargs)
         call, kwargs, conceal = begun
@@ -200,7 +202,7 @@ def _wrapper(target: Target, instrumentor: Instrumentor, original: Any) -> Calla
         return finish(result, call, target, conceal)
 
     async def run(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        begun = begin(instance, kwargs)
+        begun = begin(instance, args, kwargs)
         if begun is None:
             return await wrapped(*args, **kwargs)
         call, kwargs, conceal = begun
@@ -228,29 +230,25 @@ class _Begin:
         self._instrumentor = instrumentor
 
     def __call__(
-        self, resource: Any, kwargs: dict[str, Any]
+        self, resource: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[OpenCall, dict[str, Any], Conceal | None] | None:
         if not self._instrumentor.active or _suppressed():
             return None
         recorder = current()
         if recorder is None:
             return None
-        try:
-            return self._start(recorder, resource, kwargs)
-        except Exception as error:  # noqa: BLE001 - the call must go out, recorded or not
-            swallowed(f"starting {self._target.attribute}", error)
-            return None
-
-    def _start(
-        self, recorder: Recorder, resource: Any, kwargs: dict[str, Any]
-    ) -> tuple[OpenCall, dict[str, Any], Conceal | None]:
         target, conceal = self._target, None
-        call = target.request(resource, kwargs, recorder.encoder.capture_content)
-        if target.prompt:
-            call.digest = digest(recorder.digest_key, *[kwargs.get(name) for name in target.prompt])
-        if target.amend is not None:
-            kwargs, conceal = target.amend(resource, kwargs, recorder)
-        return recorder.start_call(call), kwargs, conceal
+        try:
+            given = {**dict(zip(target.positional, args, strict=False)), **kwargs} if args else kwargs
+            call = target.request(resource, given, recorder.encoder.capture_content)
+            if target.prompt:
+                call.digest = digest(recorder.digest_key, *[given.get(name) for name in target.prompt])
+            if target.amend is not None:
+                kwargs, conceal = target.amend(resource, kwargs, recorder)
+            return recorder.start_call(call), kwargs, conceal
+        except Exception as error:  # noqa: BLE001 - the call must go out, recorded or not
+            swallowed(f"starting {target.attribute}", error)
+            return None
 
 
 def _suppressed() -> bool:

@@ -7,13 +7,14 @@ Source: the API reference of OpenAI (objects `chat.completion`, `chat.completion
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from otel_agentops.failsafe import failures
 from otel_agentops.instrumentation import openai_answers as answers
 from otel_agentops.instrumentation.base import Instrumentor, Target
 from otel_agentops.instrumentation.openai_usage import ask_for_usage
-from otel_agentops.instrumentation.stainless import follow_stainless, given, host_of
+from otel_agentops.instrumentation.stainless import ABSENT, follow_stainless, given, host_of
 from otel_agentops.messages import as_message, as_messages, get, text_part, tool_call_part
 from otel_agentops.records import ModelCall
 from otel_agentops.semconv import provider_of_host
@@ -85,45 +86,46 @@ def _conversation(value: Any) -> str | None:
     return _word(value) or _word(get(value, "id"))
 
 
-Rows = tuple[tuple[str, str, "Callable[[Any], Any]"], ...]
+Rows = dict[str, tuple[str, "Callable[[Any], Any]"]]
+"""Argument -> (record field, converter)."""
 
-_SAMPLING: Rows = (
-    ("model", "request_model", _word),
-    ("stream", "stream", _yes),
-    ("temperature", "temperature", _number),
-    ("top_p", "top_p", _number),
-    ("service_tier", "request_service_tier", _tier),
-)
-_PENALTIES: Rows = (
-    ("max_tokens", "max_tokens", _whole),
-    ("n", "choice_count", _several),
-    ("seed", "seed", _whole),
-    ("stop", "stop_sequences", _words),
-    ("frequency_penalty", "frequency_penalty", _number),
-    ("presence_penalty", "presence_penalty", _number),
-)
-_CHAT: Rows = (
-    *_SAMPLING,
-    *_PENALTIES,
-    ("max_completion_tokens", "max_tokens", _whole),
-    ("reasoning_effort", "reasoning_level", _word),
-    ("response_format", "output_type", _output_type),
-)
-_LEGACY: Rows = (*_SAMPLING, *_PENALTIES)
-_RESPONSES: Rows = (
-    *_SAMPLING,
-    ("max_output_tokens", "max_tokens", _whole),
-    ("previous_response_id", "previous_response_id", _word),
-    ("conversation", "conversation_id", _conversation),
-    ("reasoning", "reasoning_level", _effort),
-    ("text", "output_type", _text_format),
-    ("text_format", "output_type", _output_type),
-)
-_EMBEDDINGS: Rows = (
-    ("model", "request_model", _word),
-    ("dimensions", "dimension_count", _whole),
-    ("encoding_format", "encoding_formats", _words),
-)
+_SAMPLING: Rows = {
+    "model": ("request_model", _word),
+    "stream": ("stream", _yes),
+    "temperature": ("temperature", _number),
+    "top_p": ("top_p", _number),
+    "service_tier": ("request_service_tier", _tier),
+}
+_PENALTIES: Rows = {
+    "max_tokens": ("max_tokens", _whole),
+    "n": ("choice_count", _several),
+    "seed": ("seed", _whole),
+    "stop": ("stop_sequences", _words),
+    "frequency_penalty": ("frequency_penalty", _number),
+    "presence_penalty": ("presence_penalty", _number),
+}
+_CHAT: Rows = {
+    **_SAMPLING,
+    **_PENALTIES,
+    "max_completion_tokens": ("max_tokens", _whole),
+    "reasoning_effort": ("reasoning_level", _word),
+    "response_format": ("output_type", _output_type),
+}
+_LEGACY: Rows = {**_SAMPLING, **_PENALTIES}
+_RESPONSES: Rows = {
+    **_SAMPLING,
+    "max_output_tokens": ("max_tokens", _whole),
+    "previous_response_id": ("previous_response_id", _word),
+    "conversation": ("conversation_id", _conversation),
+    "reasoning": ("reasoning_level", _effort),
+    "text": ("output_type", _text_format),
+    "text_format": ("output_type", _output_type),
+}
+_EMBEDDINGS: Rows = {
+    "model": ("request_model", _word),
+    "dimensions": ("dimension_count", _whole),
+    "encoding_format": ("encoding_formats", _words),
+}
 
 
 def _read(resource: Any, kwargs: Mapping[str, Any], rows: Rows, operation: str, api: str | None) -> ModelCall:
@@ -131,10 +133,11 @@ def _read(resource: Any, kwargs: Mapping[str, Any], rows: Rows, operation: str, 
     address, port = host_of(resource)
     call = ModelCall(_provider(resource, address), None, operation)
     call.server_address, call.server_port, call.api_type = address, port, api
-    for argument, field, convert in rows:
-        value = given(kwargs.get(argument))
-        if value is None or value is False:
+    for argument, value in kwargs.items():
+        row = rows.get(argument)
+        if row is None or value is None or value is False or type(value).__name__ in ABSENT:
             continue
+        field, convert = row
         read = convert(value)
         if read is None:
             failures[f"unreadable argument {argument}"] += 1
@@ -148,9 +151,13 @@ def _provider(resource: Any, address: str | None) -> str:
     provider = provider_of_host(address) if address else None
     if provider is not None:
         return provider
-    client = type(getattr(resource, "_client", None))
-    azure = any("Azure" in kind.__name__ for kind in client.__mro__)
-    return "azure.ai.openai" if azure else "openai"
+    client: Any = type(getattr(resource, "_client", None))
+    return "azure.ai.openai" if _is_azure(client) else "openai"
+
+
+@lru_cache(maxsize=64)
+def _is_azure(client: Any) -> bool:
+    return any("Azure" in kind.__name__ for kind in getattr(client, "__mro__", ()))
 
 
 def _chat(resource: Any, kwargs: Mapping[str, Any], capture: bool) -> ModelCall:
@@ -190,7 +197,7 @@ def _responses(resource: Any, kwargs: Mapping[str, Any], capture: bool) -> Model
 
 
 def _retrieve(resource: Any, kwargs: Mapping[str, Any], capture: bool) -> ModelCall:
-    call = _read(resource, kwargs, (("stream", "stream", _yes),), "fetch_response", "responses")
+    call = _read(resource, kwargs, {"stream": ("stream", _yes)}, "fetch_response", "responses")
     call.capture = capture
     call.response_id = _word(kwargs.get("response_id"))
     after = _whole(given(kwargs.get("starting_after")))
@@ -287,6 +294,7 @@ def _targets() -> tuple[Target, ...]:
                 _RESPONSES_MODULE,
                 f"{responses}.retrieve",
                 request=_retrieve,
+                positional=("response_id",),
                 response=answers.response,
                 chunk=answers.response_event,
             )

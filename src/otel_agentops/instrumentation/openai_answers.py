@@ -9,10 +9,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from otel_agentops.messages import as_message, get, text_part, tool_call_part
+from otel_agentops.messages import asked_tools, fields, get, text_part, tool_call_part
 from otel_agentops.records import Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from otel_agentops.records import ModelCall
 
 __all__ = [
@@ -36,26 +38,44 @@ def _word(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _head(call: ModelCall, answer: Any) -> None:
+_HEAD = (
+    ("id", "response_id"),
+    ("model", "response_model"),
+    ("service_tier", "service_tier"),
+    ("system_fingerprint", "system_fingerprint"),
+)
+
+
+def _head(call: ModelCall, answer: Any) -> Mapping[str, Any]:
     """Id, model, tier and fingerprint; a later chunk may know more than the first."""
-    call.response_id = _word(getattr(answer, "id", None)) or call.response_id
-    call.response_model = _word(getattr(answer, "model", None)) or call.response_model
-    call.service_tier = _word(getattr(answer, "service_tier", None)) or call.service_tier
-    call.system_fingerprint = _word(getattr(answer, "system_fingerprint", None)) or call.system_fingerprint
+    told = fields(answer)
+    for name, field in _HEAD:
+        value = told.get(name)
+        if isinstance(value, str):
+            setattr(call, field, value)
+    return told
+
+
+def _more(thing: Any, name: str) -> Any:
+    """A field that the SDK's model does not declare: compatible servers send some."""
+    told = fields(thing)
+    if name in told:
+        return told[name]
+    return (getattr(thing, "model_extra", None) or {}).get(name)
 
 
 # --- usage ---
 
 _DETAILS = (
-    ("cached_tokens", "cache_read_input_tokens"),
-    ("cache_write_tokens", "cache_write_input_tokens"),
-    ("audio_tokens", "audio_input_tokens"),
-    ("image_tokens", "image_input_tokens"),
+    ("cached_tokens", "cache_read_input_tokens", True),
+    ("cache_write_tokens", "cache_write_input_tokens", True),
+    ("audio_tokens", "audio_input_tokens", False),
+    ("image_tokens", "image_input_tokens", False),
 )
 _OUTPUT_DETAILS = (
-    ("reasoning_tokens", "reasoning_output_tokens"),
-    ("audio_tokens", "audio_output_tokens"),
-    ("image_tokens", "image_output_tokens"),
+    ("reasoning_tokens", "reasoning_output_tokens", True),
+    ("audio_tokens", "audio_output_tokens", False),
+    ("image_tokens", "image_output_tokens", False),
 )
 
 
@@ -63,25 +83,25 @@ def _usage(call: ModelCall, told: Any, sent: str, received: str) -> None:
     """Token counts as told; OpenAI's totals include cached and reasoning tokens."""
     if told is None:
         return
-    usage = Usage(
-        _count(getattr(told, f"{sent}_tokens", None)), _count(getattr(told, f"{received}_tokens", None))
-    )
+    counts = fields(told)
+    usage = Usage(_count(counts.get(sent + "_tokens")), _count(counts.get(received + "_tokens")))
     for details, rows in (
-        (getattr(told, f"{sent}_tokens_details", None), _DETAILS),
-        (getattr(told, f"{received}_tokens_details", None), _OUTPUT_DETAILS),
+        (counts.get(sent + "_tokens_details"), _DETAILS),
+        (counts.get(received + "_tokens_details"), _OUTPUT_DETAILS),
     ):
         if details is not None:
-            for name, field in rows:
-                count = _count(getattr(details, name, None))
-                if count is not None and (count or ("audio" not in field and "image" not in field)):
-                    setattr(usage, field, count)
+            parts = fields(details)
+            for name, field, zero_says_something in rows:
+                count = parts.get(name)
+                if count is not None and (count or zero_says_something):
+                    setattr(usage, field, _count(count))
     if usage.input_tokens is None and usage.output_tokens is None:
         return
     call.usage = usage
-    cost = getattr(told, "cost", None)
-    if call.provider == "openrouter" and isinstance(cost, int | float):
-        # the gateway's own bill; repr() keeps the digits that its JSON had
-        call.reported_cost_usd = Decimal(repr(cost))
+    if call.provider == "openrouter":
+        cost = _more(told, "cost")
+        if isinstance(cost, int | float):  # the gateway's own bill; repr() keeps the digits of its JSON
+            call.reported_cost_usd = Decimal(repr(cost))
 
 
 # --- chat completions ---
@@ -89,30 +109,40 @@ def _usage(call: ModelCall, told: Any, sent: str, received: str) -> None:
 
 def chat(call: ModelCall, answer: Any) -> None:
     """A whole `chat.completion`."""
-    _head(call, answer)
-    _usage(call, getattr(answer, "usage", None), "prompt", "completion")
-    choices = getattr(answer, "choices", None) or ()
-    call.finish_reasons = tuple(_reason(choice) for choice in choices)
+    told = _head(call, answer)
+    _usage(call, told.get("usage"), "prompt", "completion")
+    choices = told.get("choices") or ()
+    call.finish_reasons = tuple([_reason(choice) for choice in choices])
     if call.capture:
         call.output_messages = [_chat_message(choice) for choice in choices]
 
 
 def _reason(choice: Any) -> str:
-    return _word(getattr(choice, "finish_reason", None)) or "error"
+    return _word(fields(choice).get("finish_reason")) or "error"
 
 
 def _chat_message(choice: Any) -> dict[str, Any]:
-    message = getattr(choice, "message", None)
-    shaped = as_message(message)
-    shaped["role"] = _word(get(message, "role")) or "assistant"
-    refusal = get(message, "refusal")
-    if isinstance(refusal, str):
-        shaped["parts"].append(text_part(refusal))
-    reasoning = get(message, "reasoning_content") or get(message, "reasoning")
-    if isinstance(reasoning, str) and reasoning:
-        shaped["parts"].insert(0, {"type": "reasoning", "content": reasoning})
-    shaped["finish_reason"] = _reason(choice)
-    return shaped
+    message = fields(choice).get("message")
+    told = fields(message)
+    parts: list[dict[str, Any]] = []
+    reasoning = _reasoning(message)
+    if reasoning:
+        parts.append({"type": "reasoning", "content": reasoning})
+    for name in ("content", "refusal"):
+        text = told.get(name)
+        if isinstance(text, str):
+            parts.append({"type": "text", "content": text})
+    if told.get("tool_calls") or told.get("function_call"):
+        parts += asked_tools(message)
+    role = _word(told.get("role")) or "assistant"
+    return {"role": role, "parts": parts, "finish_reason": _reason(choice)}
+
+
+def _reasoning(message: Any) -> str | None:
+    """The reasoning that compatible servers give away, under one of two names."""
+    if not getattr(message, "model_extra", None):
+        return None
+    return _word(_more(message, "reasoning_content")) or _word(_more(message, "reasoning"))
 
 
 class _Choice:
@@ -127,51 +157,50 @@ class _Choice:
         self.tools: dict[int, list[Any]] = {}
 
 
-def _choice_at(call: ModelCall, index: int) -> _Choice:
+def chat_chunk(call: ModelCall, part: Any) -> None:
+    """One `chat.completion.chunk`; runs for every token, so it looks at little.
+
+    Fields are read from `__dict__`: on the SDK's models that is half the price of an attribute.
+    """
+    told = part.__dict__
     choices = call.scratch
     if choices is None:
         choices = call.scratch = {}
-    choice: _Choice | None = choices.get(index)
-    if choice is None:
-        choice = choices[index] = _Choice()
-    return choice
-
-
-def chat_chunk(call: ModelCall, part: Any) -> None:
-    """One `chat.completion.chunk`; runs for every token, so it looks at little."""
-    told = part.usage
-    if told is not None:
         _head(call, part)
-        _usage(call, told, "prompt", "completion")
-    elif call.response_id is None:
+    usage = told.get("usage")
+    if usage is not None:
         _head(call, part)
-    for each in part.choices or ():
-        delta = each.delta
-        choice = _choice_at(call, each.index)
-        if call.capture and delta is not None:
-            text = delta.content
+        _usage(call, usage, "prompt", "completion")
+    for each in told.get("choices") or ():
+        seen = each.__dict__
+        choice = choices.get(seen["index"])
+        if choice is None:
+            choice = choices[seen["index"]] = _Choice()
+        if call.capture and (delta := seen.get("delta")) is not None:
+            text = delta.__dict__.get("content")
             if text:
                 choice.text.append(text)
             else:
                 _other_delta(choice, delta)
-        if each.finish_reason:
-            choice.reason = each.finish_reason
-            call.service_tier = _word(getattr(part, "service_tier", None)) or call.service_tier
+        if seen.get("finish_reason") is not None:
+            choice.reason = seen["finish_reason"]
+            _head(call, part)
 
 
 def _other_delta(choice: _Choice, delta: Any) -> None:
     """What is no text: tool calls in pieces, refusals, the reasoning of compatible servers."""
-    for call in getattr(delta, "tool_calls", None) or ():
-        function = getattr(call, "function", None)
-        piece = choice.tools.setdefault(getattr(call, "index", 0) or 0, [None, "", []])
-        piece[0] = getattr(call, "id", None) or piece[0]
-        piece[1] = getattr(function, "name", None) or piece[1]
-        piece[2].append(getattr(function, "arguments", None) or "")
-    refusal = getattr(delta, "refusal", None)
+    told = fields(delta)
+    for call in told.get("tool_calls") or ():
+        function = fields(get(call, "function"))
+        piece = choice.tools.setdefault(get(call, "index") or 0, [None, "", []])
+        piece[0] = get(call, "id") or piece[0]
+        piece[1] = function.get("name") or piece[1]
+        piece[2].append(function.get("arguments") or "")
+    refusal = told.get("refusal")
     if isinstance(refusal, str):
         choice.text.append(refusal)
-    reasoning = getattr(delta, "reasoning_content", None) or getattr(delta, "reasoning", None)
-    if isinstance(reasoning, str):
+    reasoning = _reasoning(delta)
+    if reasoning:
         choice.reasoning.append(reasoning)
 
 
@@ -222,7 +251,8 @@ def completion_chunk(call: ModelCall, part: Any) -> None:
     _head(call, part)
     _usage(call, getattr(part, "usage", None), "prompt", "completion")
     for each in getattr(part, "choices", None) or ():
-        choice = _choice_at(call, getattr(each, "index", 0) or 0)
+        choices = call.scratch = call.scratch or {}
+        choice = choices.setdefault(getattr(each, "index", 0) or 0, _Choice())
         text = getattr(each, "text", None)
         if call.capture and text:
             choice.text.append(text)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from otel_agentops.failsafe import swallowed
 from otel_agentops.instrumentation.stainless import ABSENT, given, host_of
 
 if TYPE_CHECKING:
@@ -65,9 +66,12 @@ def _azure_understands(resource: Any, address: str | None) -> bool:
 
 def _conceal(part: Any) -> bool:
     """Undo what asking changed: `usage: null` on every chunk, and the extra chunk at the end."""
-    if part.usage is not None:
-        if not part.choices:
-            return True
-        part.usage = None
-    part.model_fields_set.discard("usage")
+    try:
+        if part.usage is not None:
+            if not part.choices:
+                return True
+            part.usage = None
+        part.model_fields_set.discard("usage")
+    except Exception as error:  # noqa: BLE001 - a chunk of another kind is passed on as it is
+        swallowed("hiding our request for usage", error)
     return False

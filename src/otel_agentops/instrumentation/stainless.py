@@ -11,6 +11,7 @@ import json
 import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import ref
 
 import wrapt
 
@@ -38,22 +39,22 @@ class Host(NamedTuple):
 
 
 _NOWHERE = Host(None, None)
-_HOSTS: dict[str, Host] = {}
-_HOSTS_LIMIT = 1024
+_HOSTS: dict[int, tuple[ref[Any], Any, Host]] = {}
+"""`id()` of a client -> itself, its URL, and the host of that."""
 
 
 def host_of(resource: Any) -> Host:
     """The host of the client that a resource such as `client.chat.completions` belongs to."""
-    url = getattr(getattr(resource, "_client", None), "base_url", None)
+    client = getattr(resource, "_client", None)
+    url = getattr(client, "base_url", None)
     if url is None:
         return _NOWHERE
-    text = str(url)
-    host = _HOSTS.get(text)
-    if host is None:
-        port = url.port or {"https": 443, "http": 80}.get(url.scheme)
-        host = Host(url.host or None, port)
-        if len(_HOSTS) < _HOSTS_LIMIT:
-            _HOSTS[text] = host
+    key = id(client)
+    known = _HOSTS.get(key)
+    if known is not None and known[1] is url and known[0]() is client:
+        return known[2]
+    host = Host(url.host or None, url.port or {"https": 443, "http": 80}.get(url.scheme))
+    _HOSTS[key] = (ref(client, lambda _: _HOSTS.pop(key, None)), url, host)
     return host
 
 

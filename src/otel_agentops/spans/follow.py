@@ -8,6 +8,7 @@ laziness and every other attribute of the SDK's object, and nothing is read that
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import wrapt
@@ -45,8 +46,20 @@ def is_stream(result: Any) -> bool:
 
     Recognised by `__next__`: replies that are pydantic models define `__iter__` and are no streams.
     """
-    kind = type(result)
-    return hasattr(kind, "__next__") or hasattr(kind, "__anext__")
+    kind: Any = type(result)
+    return _shape(kind) in ("stream", "async stream")
+
+
+@lru_cache(maxsize=1024)
+def _shape(kind: Any) -> str:
+    """Asked once a type: models answer slowly for what they lack."""
+    for method, shape in _SHAPES:
+        if hasattr(kind, method):
+            return shape
+    return "answer"
+
+
+_SHAPES = (("__next__", "stream"), ("__anext__", "async stream"), ("__await__", "awaitable"))
 
 
 def follow(result: Any, call: OpenCall, read: Reader, conceal: Callable[[Any], bool] | None = None) -> Any:
@@ -57,19 +70,18 @@ def follow(result: Any, call: OpenCall, read: Reader, conceal: Callable[[Any], b
         call: The open call that it answers.
         read: How it is read.
         conceal: Takes the traces of our own request off a chunk and says whether the caller must not
-            see it at all; None when nothing was asked for on the caller's behalf.
+            see it at all; must not raise. None when nothing was asked for on the caller's behalf.
     """
-    kind = type(result)
-    if hasattr(kind, "__next__"):
-        dropped.watch()
-        return StreamProxy(result, Following(call, read, conceal))
-    if hasattr(kind, "__anext__"):
-        dropped.watch()
-        return AsyncStreamProxy(result, Following(call, read, conceal))
-    if hasattr(kind, "__await__"):
+    kind: Any = type(result)
+    shape = _shape(kind)
+    if shape == "answer":
+        read_answer(result, call, read)
+        return result
+    if shape == "awaitable":
         return _awaited(result, call, read, conceal)
-    read_answer(result, call, read)
-    return result
+    dropped.watch()
+    proxy = StreamProxy if shape == "stream" else AsyncStreamProxy
+    return proxy(result, Following(call, read, conceal))
 
 
 def read_answer(answer: Any, call: OpenCall, read: Reader) -> None:
@@ -95,26 +107,33 @@ async def _awaited(
 class Following:
     """What was seen of a stream so far, and its one end."""
 
-    __slots__ = ("_conceal", "_seen", "call", "last_ns", "read")
+    __slots__ = ("call", "chunk", "conceal", "last_ns", "read", "record", "seen")
 
     def __init__(self, call: OpenCall, read: Reader, conceal: Callable[[Any], bool] | None = None) -> None:
         self.call = call
         self.last_ns = 0
         self.read = read
-        self._conceal = conceal
-        self._seen = False
+        self.chunk = read.chunk
+        self.record = call.record
+        self.conceal = conceal
+        self.seen = False
 
     def take(self, part: Any) -> bool:
         """Read one part; whether the caller may see it. Never raises."""
+        self.last_ns = time.perf_counter_ns()
+        if not self.seen:
+            self.first()
         try:
-            if not self._seen:
-                self._seen = True
-                self.call.first_chunk()
-            self.read.chunk(self.call.record, part)
-            return self._conceal is None or not self._conceal(part)
+            self.chunk(self.record, part)
         except Exception as error:  # noqa: BLE001 - an odd chunk is not the caller's problem
             swallowed("reading a chunk", error)
-            return True
+        return self.conceal is None or not self.conceal(part)
+
+    def first(self) -> bool:
+        """The first part has arrived; False, since no other will be the first."""
+        self.seen = True
+        self.call.first_chunk()
+        return False
 
     def finish(
         self, ending: Ending = "complete", error: BaseException | None = None, clock_ns: int | None = None
@@ -204,19 +223,25 @@ class StreamProxy(_Proxy):
             except BaseException as error:
                 state.fail(error)
                 raise
-            state.last_ns = time.perf_counter_ns()
             if state.take(part):
                 return part
 
     def __iter__(self) -> Iterator[Any]:
         state = self._self_state
-        take, clock = state.take, time.perf_counter_ns
+        read, record, conceal, new = state.chunk, state.record, state.conceal, not state.seen
         try:
             for part in self.__wrapped__:
-                state.last_ns = clock()
-                if take(part):
+                # `take`, written out: this runs for every token
+                if new:
+                    new = state.first()
+                try:
+                    read(record, part)
+                except Exception as error:  # noqa: BLE001 - an odd chunk is not the caller's problem
+                    swallowed("reading a chunk", error)
+                if conceal is None or not conceal(part):
                     yield part
         except GeneratorExit:  # the loop was left; the stream itself can still be read on
+            state.last_ns = time.perf_counter_ns()
             raise
         except BaseException as error:
             state.fail(error)
@@ -255,16 +280,14 @@ class AsyncStreamProxy(_Proxy):
             except BaseException as error:
                 state.fail(error)
                 raise
-            state.last_ns = time.perf_counter_ns()
             if state.take(part):
                 return part
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         state = self._self_state
-        take, clock = state.take, time.perf_counter_ns
+        take = state.take
         try:
             async for part in self.__wrapped__:
-                state.last_ns = clock()
                 if take(part):
                     yield part
         except GeneratorExit:  # as in the sync one

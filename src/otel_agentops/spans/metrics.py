@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Instruments"]
 
+_REMEMBERED = 1024
 _INFERENCE = frozenset({"chat", "text_completion", "generate_content"})
 
 
@@ -31,6 +32,7 @@ class Instruments:
         self, profile: Profile, version: str, meter_provider: metrics.MeterProvider | None = None
     ) -> None:
         self._meter = metrics.get_meter("otel_agentops", version, meter_provider, profile.schema_url)
+        self._known: dict[tuple[Any, ...], tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {}
         self._made: dict[str, Callable[[float, dict[str, Any]], None]] = {}
         names = profile.metrics
         self._duration = self._make(names.duration)
@@ -59,24 +61,44 @@ class Instruments:
 
     def model_call(self, call: ModelCall, duration_s: float) -> None:
         """Measure one ended model call; its duration is that of its span."""
-        common = _common(call)
+        common, sent, received = self._attributes(call)
         with_error = {**common, "error.type": call.error_type} if call.error_type else common
-        if call.operation not in _INFERENCE:
-            self._other(duration_s, with_error)
-        else:
-            self._duration(duration_s, with_error)
-            if call.first_chunk_s is not None:
-                self._first_chunk(call.first_chunk_s, common)
+        inference = call.operation in _INFERENCE
+        (self._duration if inference else self._other)(duration_s, with_error)
+        if inference and call.first_chunk_s is not None:
+            self._first_chunk(call.first_chunk_s, common)
         if call.operation == "fetch_response":
             return
         usage = call.usage
         if self._usage is not None and usage is not None:
             if usage.input_tokens is not None:
-                self._usage(usage.input_tokens, {**common, "gen_ai.token.type": "input"})
+                self._usage(usage.input_tokens, sent)
             if usage.output_tokens is not None:
-                self._usage(usage.output_tokens, {**common, "gen_ai.token.type": "output"})
-        if self._counters and call.operation in _INFERENCE:
+                self._usage(usage.output_tokens, received)
+        if self._counters and inference:
             self._tokens(usage, common, with_error)
+
+    def _attributes(self, call: ModelCall) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """Attributes of every metric of such a call, and those of its two token counts."""
+        key = (
+            call.operation,
+            call.provider,
+            call.request_model,
+            call.response_model,
+            call.server_address,
+            call.server_port,
+        )
+        known = self._known.get(key)
+        if known is None:
+            common = _common(call)
+            known = (
+                common,
+                {**common, "gen_ai.token.type": "input"},
+                {**common, "gen_ai.token.type": "output"},
+            )
+            if len(self._known) < _REMEMBERED:
+                self._known[key] = known
+        return known
 
     def _tokens(self, usage: Usage | None, common: dict[str, Any], with_error: dict[str, Any]) -> None:
         """`latest`: counters by modality, 0 of modality `unknown` when nothing came back."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
-import uuid
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +66,7 @@ class Recorder:
         self.encoder = Encoder(profile, config.cost_names, config.capture_content)
         self.instruments = Instruments(profile, __version__, meter_provider)
         self.stages = stages(book, self.scopes)
-        self.digest_key = config.digest_key or secrets.token_bytes(32)
+        self.digest_key = config.digest_key or os.urandom(32)
         self.implicit: OpenScope | None = None
         self._auto_session = auto_session
         self._tracer = trace.get_tracer(SCOPE_NAME, __version__, tracer_provider, profile.schema_url)
@@ -171,7 +170,7 @@ _implicit_lock = Lock()
 
 def new_session_id() -> str:
     """A fresh `session.id`."""
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()
 
 
 def _stamps(record: Record) -> dict[str, Any]:
