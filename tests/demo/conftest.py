@@ -14,7 +14,7 @@ import pytest
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run() -> Run:
     """Runs `otel-agentops` in a process of its own, with variables added to the environment."""
 
@@ -43,3 +43,16 @@ def demo(run: Run) -> Callable[..., dict[str, Any]]:
         return result
 
     return read
+
+
+@pytest.fixture(scope="session")
+def result(run: Run) -> dict[str, Any]:
+    """The JSON of one run, for the tests that only look at it."""
+    found: dict[str, Any] = json.loads(run("demo", "--json").stdout)
+    return found
+
+
+@pytest.fixture(scope="session")
+def printed(run: Run) -> str:
+    """The picture of another run."""
+    return run("demo").stdout

@@ -70,18 +70,17 @@ def library_price(model: str, usage: dict[str, Any]) -> Decimal:
     return genai_prices.calc_price(counts, model, provider_id="openai").total_price
 
 
-def test_the_tree_is_the_program(demo: Any) -> None:
+def test_the_tree_is_the_program(result: Any) -> None:
     """Sessions, agents, operations, tools and calls arrive where they happened."""
     found = [
         "  " * depth + " ".join(filter(None, (node["kind"], node["name"], node["model"])))
-        for depth, node in walk(demo()["tree"])
+        for depth, node in walk(result["tree"])
     ]
     assert found == SHAPE
 
 
-def test_the_total_is_the_sum_of_independently_priced_calls(demo: Any) -> None:
+def test_the_total_is_the_sum_of_independently_priced_calls(result: Any) -> None:
     """Printed total, sum of the calls and the recordings priced by the library are one number."""
-    result = demo()
     expected = sorted(library_price(model, usage) for model, usage in answers())
     received = sorted(
         Decimal(repr(call["cost_usd"])) for call in calls(result) if call["cost_usd"] is not None
@@ -94,20 +93,18 @@ def test_the_total_is_the_sum_of_independently_priced_calls(demo: Any) -> None:
     assert math.isclose(result["total"]["reported_usd"], sum(expected), rel_tol=1e-12)
 
 
-def test_the_printed_total_is_the_number_in_the_json(demo: Any, run: Any) -> None:
+def test_the_printed_total_is_the_number_in_the_json(result: Any, printed: str) -> None:
     """The picture and the JSON say the same."""
-    printed = run("demo")
-    total = re.search(r"total: 6 calls, 1 failed +([\d,]+) +([\d,]+) +\$(\S+)", printed.stdout)
+    total = re.search(r"total: 6 calls, 1 failed +([\d,]+) +([\d,]+) +\$(\S+)", printed)
     assert total is not None
-    told = demo()["total"]
+    told = result["total"]
     assert Decimal(total[3]) == Decimal(repr(told["cost_usd"]))
     assert int(total[1].replace(",", "")) == told["input_tokens"] == 1393
     assert int(total[2]) == told["output_tokens"] == 397
 
 
-def test_every_scope_costs_what_is_in_it(demo: Any) -> None:
+def test_every_scope_costs_what_is_in_it(result: Any) -> None:
     """The cost of a scope is the sum of the calls below it, and shares are parts of the whole."""
-    result = demo()
     for _, node in walk(result["tree"]):
         below = [leaf["cost_usd"] or 0 for _, leaf in walk([node]) if leaf["kind"] == "model_call"]
         assert math.isclose(node["cost_usd"] or 0, math.fsum(below), rel_tol=1e-12)
@@ -115,10 +112,10 @@ def test_every_scope_costs_what_is_in_it(demo: Any) -> None:
     assert math.isclose(sum(top), 1)
 
 
-def test_tokens_are_those_of_the_recordings(demo: Any) -> None:
+def test_tokens_are_those_of_the_recordings(result: Any) -> None:
     """Streamed calls have usage too, and nothing is invented for the failed one."""
     found = sorted(
-        (call["input_tokens"], call["output_tokens"]) for call in calls(demo()) if call["input_tokens"]
+        (call["input_tokens"], call["output_tokens"]) for call in calls(result) if call["input_tokens"]
     )
     expected = sorted(
         (usage.get("prompt_tokens", usage.get("input_tokens")), usage["total_tokens"])
@@ -127,12 +124,12 @@ def test_tokens_are_those_of_the_recordings(demo: Any) -> None:
     assert [(sent, sent + received) for sent, received in found] == expected
 
 
-def test_the_failure_is_marked_and_costs_nothing(demo: Any, run: Any) -> None:
+def test_the_failure_is_marked_and_costs_nothing(result: Any, printed: str) -> None:
     """The 404 is an error of one call, not of the agent that caught it."""
-    failed = [node for _, node in walk(demo()["tree"]) if node["error"]]
+    failed = [node for _, node in walk(result["tree"]) if node["error"]]
     assert [(node["model"], node["cost_usd"]) for node in failed] == [("this-model-does-not-exist", None)]
     assert failed[0]["error"].startswith("NotFoundError: Error code: 404")
-    assert "✗ chat this-model-does-not-exist: NotFoundError" in run("demo").stdout
+    assert "✗ chat this-model-does-not-exist: NotFoundError" in printed
 
 
 def test_it_is_quick_and_quiet(run: Any) -> None:
