@@ -67,19 +67,21 @@ def _embed() -> Callable[[], Any]:
 
 
 def _nested(session: Any, agent: Any, operation: Any) -> Callable[[], Any]:
-    @operation
-    def step() -> None:
+    def step() -> Any:
         return None
 
-    @agent
-    def turn() -> None:
-        return step()
+    inner = operation(step)
 
-    @session
-    def run() -> None:
-        return turn()
+    def turn() -> Any:
+        return inner()
 
-    return run
+    middle = agent(turn)
+
+    def run() -> Any:
+        return middle()
+
+    outer: Callable[[], Any] = session(run)
+    return outer
 
 
 def _bare(call: Callable[[], Callable[[], Any]]) -> Callable[[str], Arm]:

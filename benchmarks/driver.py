@@ -115,7 +115,7 @@ def _line(process: subprocess.Popen[str]) -> str:
     assert stdout is not None
     line = stdout.readline()
     if not line:
-        raise SystemExit(f"a worker died: {process.args}")
+        raise SystemExit(f"a worker died: {process.args!r}")
     return line
 
 

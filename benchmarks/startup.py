@@ -107,7 +107,10 @@ def measure() -> Result:
     )
     assert sink.stdout is not None
     endpoint = f"http://127.0.0.1:{sink.stdout.readline().strip()}"
-    ours, raw, loop, bare = [], [], [], []
+    ours: list[dict[str, float]] = []
+    raw: list[dict[str, float]] = []
+    loop: list[float] = []
+    bare: list[float] = []
     try:
         _sample("ours", 0, endpoint)  # writes the bytecode
         _sample("raw", 0, endpoint)
