@@ -11,14 +11,17 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from otel_agentops.viewer.tree import rows, totals
+from otel_agentops.viewer.lines import rows
+from otel_agentops.viewer.sums import totals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from decimal import Decimal
     from typing import TextIO
 
-    from otel_agentops.viewer.tree import Node, Row, Totals
+    from otel_agentops.viewer.lines import Row
+    from otel_agentops.viewer.sums import Totals
+    from otel_agentops.viewer.tree import Node
 
 __all__ = ["show", "svg", "table"]
 
