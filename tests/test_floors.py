@@ -69,7 +69,7 @@ def test_imports_go_down(path: Path) -> None:
 def test_the_sdk_stays_upstairs(path: Path) -> None:
     """Only the rooms that own a pipeline import the SDK; types are no exception but for checking."""
     uses = {name for name in imports(path) if name.startswith("opentelemetry.sdk")}
-    allowed = room(path) in SDK_ROOMS or room(path) == "runtime" and _only_for_types(path)
+    allowed = room(path) in SDK_ROOMS or (room(path) == "runtime" and _only_for_types(path))
     assert not uses or allowed
 
 

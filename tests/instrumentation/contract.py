@@ -116,9 +116,7 @@ class InstrumentorContract:
                     detach(token)
             assert captured.spans == []
 
-    def test_our_failure_is_not_the_callers(
-        self, calls: list[Call], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_our_failure_is_not_the_callers(self, calls: list[Call], monkeypatch: pytest.MonkeyPatch) -> None:
         """When reading a request fails inside us, the call goes out all the same."""
         from otel_agentops.failsafe import failures
         from otel_agentops.instrumentation import base

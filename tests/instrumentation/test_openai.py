@@ -9,25 +9,23 @@ from typing import Any
 
 import openai
 import pytest
-from instrumentation.contract import Call, InstrumentorContract
-from instrumentation.test_openai_recordings import HAS_RESPONSES
-from support.replay import ReplayServer, client_kwargs, load_exchanges
 
 import otel_agentops as ao
+from instrumentation.contract import Call, InstrumentorContract
+from instrumentation.test_openai_recordings import HAS_RESPONSES
 from otel_agentops.failsafe import failures
 from otel_agentops.instrumentation.openai import INSTRUMENTOR
 from otel_agentops.testing import Captured
+from support.replay import ReplayServer, client_kwargs, load_exchanges
 
 CHAT = next(
     exchange for exchange in load_exchanges("openai/openai__test_chat.json", route="chat/completions")
 )
-STREAM = next(
-    e
-    for e in load_exchanges("openai/openai-v2__test_chat_completion_streaming.json")
-    if e.is_sse
-)
+STREAM = next(e for e in load_exchanges("openai/openai-v2__test_chat_completion_streaming.json") if e.is_sse)
 EMBEDDING = next(iter(load_exchanges("openai/openai__test_embeddings.json", route="embeddings")))
-RESPONSE = next(iter(load_exchanges("openai/openai__test_responses_with_service_tier.json", route="responses")))
+RESPONSE = next(
+    iter(load_exchanges("openai/openai__test_responses_with_service_tier.json", route="responses"))
+)
 
 
 @pytest.fixture(scope="module")
@@ -216,9 +214,7 @@ def test_generators_are_not_consumed(captured: Captured, client: openai.OpenAI) 
 def test_equal_prompts_have_equal_digests(captured: Captured, client: openai.OpenAI) -> None:
     """The digest is the same for the same messages, another for others, and never the messages."""
     for text in ("one", "one", "two"):
-        client.chat.completions.create(
-            **{**body(CHAT), "messages": [{"role": "user", "content": text}]}
-        )
+        client.chat.completions.create(**{**body(CHAT), "messages": [{"role": "user", "content": text}]})
     first, second, third = [(s.attributes or {})["otel_agentops.input.digest"] for s in captured.spans]
     assert first == second != third
     assert len(str(first)) == 32

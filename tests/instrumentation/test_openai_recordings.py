@@ -11,11 +11,11 @@ from typing import Any
 
 import openai
 import pytest
-from support.conventions import check_metrics, check_span
-from support.replay import Exchange, ReplayServer, client_kwargs, expected, load_exchanges
 
 import otel_agentops as ao
 from otel_agentops.testing import Captured, capture
+from support.conventions import check_metrics, check_span
+from support.replay import Exchange, ReplayServer, client_kwargs, expected, load_exchanges
 
 ROUTES = ("chat/completions", "completions", "embeddings", "responses")
 EXCHANGES = [e for e in load_exchanges() if e.method == "POST" and e.route in ROUTES]
@@ -35,9 +35,7 @@ def client_for(exchange: Exchange, server: ReplayServer, asynchronous: bool) -> 
     """A real client of the kind that made the recording."""
     if exchange.provider == "azure":
         make = openai.AsyncAzureOpenAI if asynchronous else openai.AzureOpenAI
-        return make(
-            api_key="test-key", azure_endpoint=server.url, api_version="2024-02-01", max_retries=0
-        )
+        return make(api_key="test-key", azure_endpoint=server.url, api_version="2024-02-01", max_retries=0)
     make_plain = openai.AsyncOpenAI if asynchronous else openai.OpenAI
     return make_plain(**client_kwargs(server), max_retries=0)
 

@@ -148,11 +148,12 @@ def _reasoning(message: Any) -> str | None:
 class _Choice:
     """One choice of a stream under construction."""
 
-    __slots__ = ("reason", "reasoning", "text", "tools")
+    __slots__ = ("add", "reason", "reasoning", "text", "tools")
 
     def __init__(self) -> None:
         self.reason: str | None = None
         self.text: list[str] = []
+        self.add = self.text.append
         self.reasoning: list[str] = []
         self.tools: dict[int, list[Any]] = {}
 
@@ -167,24 +168,23 @@ def chat_chunk(call: ModelCall, part: Any) -> None:
     if choices is None:
         choices = call.scratch = {}
         _head(call, part)
-    usage = told.get("usage")
-    if usage is not None:
+    if told.get("usage") is not None:
         _head(call, part)
-        _usage(call, usage, "prompt", "completion")
+        _usage(call, told["usage"], "prompt", "completion")
     for each in told.get("choices") or ():
         seen = each.__dict__
         choice = choices.get(seen["index"])
         if choice is None:
             choice = choices[seen["index"]] = _Choice()
-        if call.capture and (delta := seen.get("delta")) is not None:
+        if call.capture and (delta := seen["delta"]) is not None:
             text = delta.__dict__.get("content")
             if text:
-                choice.text.append(text)
+                choice.add(text)
             else:
                 _other_delta(choice, delta)
-        if seen.get("finish_reason") is not None:
+        if seen["finish_reason"] is not None:
             choice.reason = seen["finish_reason"]
-            _head(call, part)
+            call.service_tier = told.get("service_tier") or call.service_tier
 
 
 def _other_delta(choice: _Choice, delta: Any) -> None:

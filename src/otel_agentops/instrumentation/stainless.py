@@ -2,14 +2,14 @@
 
 The client of a resource is its `_client`: an underscore name, but the only way from a resource to the
 host it talks to, and part of every generated SDK since the first. If it goes, `server.address` is
-missing and the provider is the SDK's own; nothing else breaks.
+missing and the provider is the SDK's own; nothing else breaks. Its URL is read from `_base_url`, since
+the public property does work on each access in some versions, and from `base_url` where there is none.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import ref
 
@@ -46,7 +46,7 @@ _HOSTS: dict[int, tuple[ref[Any], Any, Host]] = {}
 def host_of(resource: Any) -> Host:
     """The host of the client that a resource such as `client.chat.completions` belongs to."""
     client = getattr(resource, "_client", None)
-    url = getattr(client, "base_url", None)
+    url = getattr(client, "_base_url", None) or getattr(client, "base_url", None)
     if url is None:
         return _NOWHERE
     key = id(client)
@@ -97,15 +97,28 @@ def read_body(body: bytes, state: Following) -> None:
         swallowed("reading a raw answer", error)
 
 
-class _Fields(SimpleNamespace):
-    """An object of JSON with its fields as attributes; what is missing is None, as in the SDK's models."""
+class _Fields(dict[str, Any]):
+    """The fields of a JSON object; what is missing is None, as in the SDK's models."""
+
+    def __missing__(self, _name: str) -> None:
+        return None
+
+    def get(self, name: str, _default: Any = None) -> Any:
+        return self[name]
+
+
+class _Object:
+    """A JSON object with its fields as attributes."""
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self.__dict__ = _Fields(fields)
 
     def __getattr__(self, _name: str) -> None:
         return None
 
 
 def _object(text: str) -> Any:
-    return json.loads(text, object_hook=lambda fields: _Fields(**fields))
+    return json.loads(text, object_hook=_Object)
 
 
 _KEEP = 8 * 2**20

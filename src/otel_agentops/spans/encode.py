@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import sys
+from collections.abc import Mapping
+from dataclasses import is_dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from otel_agentops.failsafe import swallowed
+from otel_agentops.messages import json_or_text
 from otel_agentops.records import AgentRun, ModelCall, Operation, Session, ToolCall
 from otel_agentops.semconv import START_FIELDS, own
 
@@ -191,11 +194,19 @@ class Encoder:
             ):
                 if value is not None:
                     try:
-                        attributes[name] = to_json(value)
+                        attributes[name] = to_json(_as_object(value))
                     except Exception as error:  # noqa: BLE001 - as above
                         swallowed(f"writing {name}", error)
         if tool.cost_usd is not None:
             attributes[own.TOOL_COST] = float(tool.cost_usd)
+
+
+def _as_object(value: Any) -> Any:
+    """The conventions want an object; a JSON text of one is read, any other value gets a name."""
+    if isinstance(value, str):
+        value = json_or_text(value)
+    fields = isinstance(value, Mapping) or hasattr(value, "model_dump") or is_dataclass(value)
+    return value if fields else {"result": value}
 
 
 def _ending(record: Record, attributes: Attributes) -> None:

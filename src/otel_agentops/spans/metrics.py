@@ -85,8 +85,6 @@ class Instruments:
             call.provider,
             call.request_model,
             call.response_model,
-            call.server_address,
-            call.server_port,
         )
         known = self._known.get(key)
         if known is None:
@@ -124,6 +122,7 @@ class Instruments:
 
 
 def _common(call: ModelCall) -> dict[str, Any]:
+    """Few and bounded: hosts are on the spans, and every attribute here costs time on every record."""
     attributes: dict[str, Any] = {
         "gen_ai.operation.name": call.operation,
         "gen_ai.provider.name": call.provider or "_OTHER",
@@ -132,10 +131,6 @@ def _common(call: ModelCall) -> dict[str, Any]:
         attributes["gen_ai.request.model"] = call.request_model
     if call.response_model is not None:
         attributes["gen_ai.response.model"] = call.response_model
-    if call.server_address is not None:
-        attributes["server.address"] = call.server_address
-        if call.server_port is not None:
-            attributes["server.port"] = call.server_port
     return attributes
 
 

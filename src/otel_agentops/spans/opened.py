@@ -132,8 +132,7 @@ class OpenCall(Open):
 
     def attach(self) -> tuple[Context, Context]:
         """Make the span current, for what the provider's SDK does below; returns what `detach` needs."""
-        before = _attach(self.span)
-        return before, otel_context.get_current()
+        return _attach(self.span)
 
     @staticmethod
     def detach(attached: tuple[Context, Context]) -> None:
@@ -176,8 +175,7 @@ class OpenScope(Open):
     def enter(self) -> tuple[Context, Context, Scope | None]:
         """Make it current; returns what `leave` needs."""
         scope = self._recorder.scopes.swap(self.scope)
-        before = _attach(self.span)
-        return before, otel_context.get_current(), scope
+        return *_attach(self.span), scope
 
     def leave(self, entered: tuple[Context, Context, Scope | None]) -> None:
         """Undo `enter` where ours is still current; a context that others have put on top stays."""
@@ -218,10 +216,12 @@ class OpenScope(Open):
         recorder.instruments.scope(record, scope, elapsed_ns / 1e9)
 
 
-def _attach(span: Span) -> Context:
+def _attach(span: Span) -> tuple[Context, Context]:
+    """Make a span current; the context of before, and the one that is current now."""
     before = otel_context.get_current()
-    otel_context.attach(trace.set_span_in_context(span, before))
-    return before
+    ours = trace.set_span_in_context(span, before)
+    otel_context.attach(ours)
+    return before, ours
 
 
 def _ending_of(error: BaseException) -> Ending:
