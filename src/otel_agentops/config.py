@@ -48,7 +48,8 @@ class Config:
         instrument: Names of the libraries to instrument; None means all that are known.
         disabled: Names never to instrument (`OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`).
         traces: Names of span exporters, by `OTEL_TRACES_EXPORTER`.
-        metrics: Names of metric exporters, by `OTEL_METRICS_EXPORTER`.
+        metrics: Names of metric exporters, by `OTEL_METRICS_EXPORTER`; None is `otlp`, or nothing where
+            `init(exporters=)` sends the spans to a place of its own.
         traces_protocol: `http/protobuf` or `grpc`, for OTLP spans.
         metrics_protocol: The same for OTLP metrics.
         sdk_disabled: `OTEL_SDK_DISABLED`.
@@ -67,7 +68,7 @@ class Config:
     instrument: tuple[str, ...] | None = None
     disabled: tuple[str, ...] = ()
     traces: tuple[str, ...] = ("otlp",)
-    metrics: tuple[str, ...] = ("otlp",)
+    metrics: tuple[str, ...] | None = None
     traces_protocol: str = "http/protobuf"
     metrics_protocol: str = "http/protobuf"
     sdk_disabled: bool = False

@@ -52,8 +52,8 @@ def add_to_ledger(scopes: Scopes) -> Stage:
 
 
 def free_failure(call: ModelCall) -> bool:
-    """Whether the call failed before any usage was reported: nothing was billed, nothing is missing."""
-    return call.ending == "error" and call.usage is None
+    """Whether the call failed before anything came back: nothing was billed, nothing is missing."""
+    return call.ending == "error" and call.usage is None and call.first_chunk_s is None
 
 
 def tool_entry(tool: ToolCall) -> Entry:

@@ -6,6 +6,7 @@ everything else together.
 
 from __future__ import annotations
 
+import time
 from importlib.metadata import entry_points
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -62,7 +63,8 @@ class Pipeline:
                     self._add(exporter, console=wanted == "console")
         with failsafe("setting up metrics"):
             if self.meter_provider is None:
-                self.meter_provider = _meter_provider(config, self._resource)
+                names = config.metrics if config.metrics is not None else () if exporters else ("otlp",)
+                self.meter_provider = _meter_provider(names, config.metrics_protocol, self._resource)
 
     def _add(self, exporter: SpanExporter, console: bool) -> None:
         counted = _Counted(exporter)
@@ -75,49 +77,49 @@ class Pipeline:
         """Send what is waiting.
 
         Returns:
-            Whether everything was sent within `timeout_s` seconds, by the exporters' own answers; the
+            Whether every span was sent within `timeout_s` seconds, by the exporters' own answers; the
             SDK's answer says less.
         """
-        failed = sum(exporter.failed for exporter in self._spans)
-        done = _within(timeout_s, self._force_flush)
-        return done and sum(exporter.failed for exporter in self._spans) == failed
-
-    def _force_flush(self) -> None:
-        for processor in self._processors:
-            processor.force_flush()
-        if self.meter_provider is not None:
-            self.meter_provider.force_flush()
+        return self._send([processor.force_flush for processor in self._processors], timeout_s)
 
     def stop(self, timeout_s: float) -> bool:
         """Send what is waiting and let the exporters go; returns as `flush` does."""
+        return self._send([processor.shutdown for processor in self._processors], timeout_s)
+
+    def _send(self, works: Sequence[Callable[[], object]], timeout_s: float) -> bool:
         failed = sum(exporter.failed for exporter in self._spans)
-        done = _within(timeout_s, self._shutdown)
-        return done and sum(exporter.failed for exporter in self._spans) == failed
-
-    def _shutdown(self) -> None:
-        # metrics first: closing the span exporters may take the whole time that is left
-        if self.meter_provider is not None:
-            self.meter_provider.force_flush()
-        for processor in self._processors:
-            processor.shutdown()
+        # every destination by itself: one that hangs must not cost another its spans
+        meters = [self.meter_provider.force_flush] if self.meter_provider is not None else []
+        sent = _within(timeout_s, works, meters)
+        return sent and sum(exporter.failed for exporter in self._spans) == failed
 
 
-def _within(timeout_s: float, work: Callable[[], None]) -> bool:
-    """Do work that may hang in a thread, and wait no longer than this.
+def _within(
+    timeout_s: float, needed: Sequence[Callable[[], object]], besides: Sequence[Callable[[], object]]
+) -> bool:
+    """Do work that may hang side by side, and wait no longer than this.
 
     The SDK's own time-outs are not kept by its exporters.
+
+    Returns:
+        Whether all of `needed` was done; `besides` is waited for but does not count.
     """
     done: list[bool] = []
 
-    def run() -> None:
+    def run(work: Callable[[], object], counts: bool) -> None:
         with failsafe("sending what is waiting"):
             work()
-            done.append(True)
+            if counts:
+                done.append(True)
 
-    thread = Thread(target=run, name="otel-agentops-flush", daemon=True)
-    thread.start()
-    thread.join(timeout_s)
-    return bool(done)
+    works = [(work, True) for work in needed] + [(work, False) for work in besides]
+    threads = [Thread(target=run, args=work, name="otel-agentops-flush", daemon=True) for work in works]
+    end = time.monotonic() + timeout_s
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
+    return len(done) == len(needed)
 
 
 class _Counted(SpanExporter):
@@ -226,16 +228,14 @@ def _installed(group: str, name: str, setting: str) -> Any:
     return found[name].load()
 
 
-def _meter_provider(config: Config, resource: Resource) -> MeterProvider | None:
-    wanted = [name for name in config.metrics if name != "none"]
+def _meter_provider(names: tuple[str, ...], protocol: str, resource: Resource) -> MeterProvider | None:
+    wanted = [name for name in names if name != "none"]
     if not wanted:
         return None
     from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415 - 20 ms for those who want none
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader  # noqa: PLC0415
 
-    readers = [
-        PeriodicExportingMetricReader(_metric_exporter(name, config.metrics_protocol)) for name in wanted
-    ]
+    readers = [PeriodicExportingMetricReader(_metric_exporter(name, protocol)) for name in wanted]
     return MeterProvider(readers, resource=resource, shutdown_on_exit=False)
 
 

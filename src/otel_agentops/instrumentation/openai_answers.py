@@ -86,8 +86,8 @@ def _usage(call: ModelCall, told: Any, sent: str, received: str) -> None:
     counts = fields(told)
     usage = Usage(_count(counts.get(sent + "_tokens")), _count(counts.get(received + "_tokens")))
     for details, rows in (
-        (counts.get(sent + "_tokens_details"), _DETAILS),
-        (counts.get(received + "_tokens_details"), _OUTPUT_DETAILS),
+        (_more(told, sent + "_tokens_details"), _DETAILS),
+        (_more(told, received + "_tokens_details"), _OUTPUT_DETAILS),
     ):
         if details is not None:
             parts = fields(details)

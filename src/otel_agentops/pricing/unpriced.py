@@ -34,7 +34,7 @@ class Unpriced:
 
         A call that failed without usage was not billed: there is nothing to count or to warn of.
         """
-        if reason == "no_usage" and call.ending == "error":
+        if reason == "no_usage" and call.ending == "error" and call.first_chunk_s is None:
             return Cost(None, reason=reason)
         kind = (call.provider or "?", call.response_model or call.request_model or "?", reason)
         self._count(kind)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor
 
 from otel_agentops.accounting import model_call
@@ -43,9 +42,10 @@ class AgentOpsSpanProcessor(SpanProcessor):
             scope_info = span.instrumentation_scope
             if recorder is None or (scope_info is not None and scope_info.name == SCOPE_NAME):
                 return
-            parent = trace.get_current_span(parent_context).get_span_context()
-            context = span.get_span_context()
-            scope = recorder.scopes.join(parent.span_id if not parent.is_remote else 0, context.trace_id)
+            # the span's own word, since concurrent processors run on threads without its context
+            parent, context = span.parent, span.get_span_context()
+            local = parent is not None and not parent.is_remote
+            scope = recorder.scopes.join(parent.span_id if parent and local else 0, context.trace_id)
             if scope is not None:
                 recorder.scopes.remember(context.span_id, scope)
                 _stamp(span, scope)
