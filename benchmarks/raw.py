@@ -45,7 +45,7 @@ class _Same:
             "gen_ai.client.operation.time_to_first_chunk", "s", explicit_bucket_boundaries_advisory=SECONDS
         )
 
-    def start(self, resource: Any, kwargs: dict[str, Any], operation: str) -> tuple[Any, int, Any]:
+    def start(self, resource: Any, kwargs: dict[str, Any], operation: str) -> tuple[Any, int]:
         host = resource._client.base_url.host
         model = kwargs["model"]
         started = time_ns()
@@ -60,18 +60,16 @@ class _Same:
         span = self.tracer.start_span(
             f"{operation} {model}", self.context, SpanKind.CLIENT, attributes, start_time=started
         )
-        return span, perf_counter_ns(), host
+        return span, perf_counter_ns()
 
     def measure(
-        self, operation: str, model: str, answer: Any, host: str, clock: int, usage: Any, first: float = 0
+        self, operation: str, model: str, answer: Any, clock: int, usage: Any, first: float = 0
     ) -> None:
         common = {
             "gen_ai.operation.name": operation,
             "gen_ai.provider.name": "openai",
             "gen_ai.request.model": model,
             "gen_ai.response.model": answer.model,
-            "server.address": host,
-            "server.port": 443,
         }
         self.duration.record((perf_counter_ns() - clock) / 1e9, common)
         if first:
@@ -117,9 +115,7 @@ def _answer(answer: Any, texts: list[str], reasons: list[str], usage: Any, out: 
     out["gen_ai.usage.cost"] = (fresh * 150 + cached * 75 + received * 600) / 1e9
 
 
-def _relay(
-    same: _Same, span: Any, clock: int, host: str, kwargs: dict[str, Any], stream: Any
-) -> Iterator[Any]:
+def _relay(same: _Same, span: Any, clock: int, kwargs: dict[str, Any], stream: Any) -> Iterator[Any]:
     """Hand the chunks of a stream on, and end the span after the last."""
     pieces: list[str] = []
     reasons: list[str] = []
@@ -143,7 +139,7 @@ def _relay(
         _answer(part, ["".join(pieces)], reasons, usage, attributes)
         span.set_attributes(attributes)
         span.end()
-        same.measure("chat", kwargs["model"], part, host, clock, usage, first)
+        same.measure("chat", kwargs["model"], part, clock, usage, first)
 
 
 def same_chat(kit: Kit) -> None:
@@ -154,7 +150,7 @@ def same_chat(kit: Kit) -> None:
 
     @functools.wraps(inner)
     def create(self: Any, **kwargs: Any) -> Any:
-        span, clock, host = same.start(self, kwargs, "chat")
+        span, clock = same.start(self, kwargs, "chat")
         try:
             answer = inner(self, **kwargs)
         except BaseException as error:
@@ -162,7 +158,7 @@ def same_chat(kit: Kit) -> None:
             span.end()
             raise
         if kwargs.get("stream"):
-            return _relay(same, span, clock, host, kwargs, answer)
+            return _relay(same, span, clock, kwargs, answer)
         attributes: dict[str, Any] = {}
         _request(kwargs, attributes)
         texts = [choice.message.content for choice in answer.choices]
@@ -170,7 +166,7 @@ def same_chat(kit: Kit) -> None:
         _answer(answer, texts, reasons, answer.usage, attributes)
         span.set_attributes(attributes)
         span.end()
-        same.measure("chat", kwargs["model"], answer, host, clock, answer.usage)
+        same.measure("chat", kwargs["model"], answer, clock, answer.usage)
         return answer
 
     Completions.create = create  # type: ignore[method-assign]  # on purpose
@@ -184,7 +180,7 @@ def same_embeddings(kit: Kit) -> None:
 
     @functools.wraps(inner)
     def create(self: Any, **kwargs: Any) -> Any:
-        span, clock, host = same.start(self, kwargs, "embeddings")
+        span, clock = same.start(self, kwargs, "embeddings")
         try:
             answer = inner(self, **kwargs)
         except BaseException as error:
@@ -205,7 +201,7 @@ def same_embeddings(kit: Kit) -> None:
             }
         )
         span.end()
-        same.measure("embeddings", kwargs["model"], answer, host, clock, usage)
+        same.measure("embeddings", kwargs["model"], answer, clock, usage)
         return answer
 
     Embeddings.create = create  # type: ignore[method-assign]  # on purpose
