@@ -153,6 +153,8 @@ def init(
                 warn_once("init twice", "init() was called again with other settings; the first ones hold")
             return _runtime
         book = PriceBook(tuple(price_rules), config.prices, price_hook)
+        for name in wanted:
+            book.warm(name, time.time_ns())
         provider = _provider(config, exporters, tracer_provider)
         own = _pipeline is not None and provider is _pipeline.tracer_provider
         meters = meter_provider or (_pipeline.meter_provider if own and _pipeline is not None else None)

@@ -61,6 +61,7 @@ class Target:
         request: `(resource, kwargs, capture)` -> the record. Reads only what it knows by name.
         response: `(call, answer)`: fills the record from a whole answer.
         chunk: `(call, part)`: fills the record from one part of a stream.
+        chunks: `(call)` -> what reads one part after the other, for streams where `chunk` is too slow.
         done: `(call)`: puts together what the chunks left in `call.scratch`.
         positional: Names of the arguments that may be given by place.
         prompt: Names of the arguments that make up the prompt, for its digest.
@@ -74,6 +75,7 @@ class Target:
     request: Request
     response: Callable[[ModelCall, Any], object] = _nothing
     chunk: Callable[[ModelCall, Any], object] = _nothing
+    chunks: Callable[[ModelCall], Callable[[Any], object]] | None = None
     done: Callable[[ModelCall], object] = _nothing
     positional: tuple[str, ...] = ()
     prompt: tuple[str, ...] = ()

@@ -263,6 +263,7 @@ _CHAT_FUNCTIONS: dict[str, Any] = {
     "request": _chat,
     "response": answers.chat,
     "chunk": answers.chat_chunk,
+    "chunks": answers.chat_chunks,
     "done": answers.chat_done,
     "prompt": ("messages", "tools"),
 }

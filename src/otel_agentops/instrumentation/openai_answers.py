@@ -13,13 +13,14 @@ from otel_agentops.messages import asked_tools, fields, get, text_part, tool_cal
 from otel_agentops.records import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from otel_agentops.records import ModelCall
 
 __all__ = [
     "chat",
     "chat_chunk",
+    "chat_chunks",
     "chat_done",
     "completion",
     "completion_chunk",
@@ -185,6 +186,34 @@ def chat_chunk(call: ModelCall, part: Any) -> None:
         if seen["finish_reason"] is not None:
             choice.reason = seen["finish_reason"]
             call.service_tier = told.get("service_tier") or call.service_tier
+
+
+def chat_chunks(call: ModelCall) -> Callable[[Any], object]:
+    """Reads the chunks of one stream; a plain piece of text, as nearly all are, on the shortest way."""
+    index, add = -1, _ignore
+
+    def read(part: Any) -> None:
+        nonlocal index, add
+        try:
+            told = part.__dict__
+            (each,) = told["choices"]
+            seen = each.__dict__
+            text = seen["delta"].__dict__["content"]
+            if text and seen["index"] == index and seen["finish_reason"] is None and told["usage"] is None:
+                add(text)
+                return
+        except Exception:  # noqa: BLE001, S110 - no plain piece of text, whatever it is
+            pass
+        chat_chunk(call, part)
+        if index < 0 and call.scratch:
+            index, choice = next(iter(call.scratch.items()))
+            add = choice.add if call.capture else _ignore
+
+    return read
+
+
+def _ignore(_text: str) -> None:
+    """Content is not captured."""
 
 
 def _other_delta(choice: _Choice, delta: Any) -> None:

@@ -15,7 +15,7 @@ from otel_agentops.pricing.resolving import Resolution, Resolver
 from otel_agentops.pricing.rulefiles import read_rules
 from otel_agentops.pricing.rulesets import RuleSet
 from otel_agentops.pricing.unpriced import Unpriced
-from otel_agentops.records import Cost
+from otel_agentops.records import Cost, ModelCall
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from otel_agentops.pricing.plans import Plan
     from otel_agentops.pricing.rules import Rule
     from otel_agentops.pricing.shapes import Fix
-    from otel_agentops.records import ModelCall, Usage
+    from otel_agentops.records import Usage
 
 __all__ = ["PriceBook"]
 
@@ -88,6 +88,17 @@ class PriceBook:
         except Exception as error:  # noqa: BLE001 - a price must never cost the caller a call
             swallowed("pricing a call", error)
             return self._unpriced.cost(call, "internal_error")
+
+    def warm(self, provider: str, at_ns: int) -> None:
+        """Read the cards of a provider now, so that the first call does not: it may hold an event loop.
+
+        Args:
+            provider: `gen_ai.provider.name`.
+            at_ns: As for `price`.
+        """
+        with failsafe("reading rate cards"):
+            # any model does, also one that the provider does not have
+            self._resolution(ModelCall(provider, "warm")).plan(at_ns)
 
     def _price(self, call: ModelCall, at_ns: int) -> Cost:
         if call.reported_cost_usd is not None or self._hook is not None:
