@@ -24,14 +24,20 @@ SHAPES: list[tuple[Any, dict[str, Any]]] = [
         {"role": "user", "parts": [{"type": "uri", "modality": "image", "uri": "https://x/y.png"}]},
     ),
     (
-        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}]},
+        {
+            "role": "user",
+            "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}],
+        },
         {
             "role": "user",
             "parts": [{"type": "blob", "modality": "image", "mime_type": "image/png", "content": "AA"}],
         },
     ),
     (
-        {"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "AA", "format": "wav"}}]},
+        {
+            "role": "user",
+            "content": [{"type": "input_audio", "input_audio": {"data": "AA", "format": "wav"}}],
+        },
         {
             "role": "user",
             "parts": [{"type": "blob", "modality": "audio", "mime_type": "audio/wav", "content": "AA"}],

@@ -237,7 +237,7 @@ def chat_done(call: ModelCall) -> None:
     """Put the choices of a stream together; one that broke off has the reason `error`."""
     choices: dict[int, _Choice] = call.scratch or {}
     call.scratch = None
-    ordered = [choices[index] for index in sorted(choices)]
+    ordered = [choices[index] for index in sorted(choices, key=lambda at: at if _count(at) else 0)]
     if ordered:
         call.finish_reasons = tuple(choice.reason or "error" for choice in ordered)
     if call.capture:
