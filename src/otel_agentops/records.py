@@ -33,7 +33,7 @@ Ending = Literal["complete", "error", "cancelled", "closed", "abandoned"]
 """Why a call ended: only `error` is an error; a caller may close or abandon a stream at will."""
 
 
-@dataclass(slots=True)
+@dataclass
 class Usage:
     """Token counts of one model call, in the conventions' normal form.
 

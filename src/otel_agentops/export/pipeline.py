@@ -87,39 +87,34 @@ class Pipeline:
         return self._send([processor.shutdown for processor in self._processors], timeout_s)
 
     def _send(self, works: Sequence[Callable[[], object]], timeout_s: float) -> bool:
+        end = time.monotonic() + timeout_s
         failed = sum(exporter.failed for exporter in self._spans)
-        # every destination by itself: one that hangs must not cost another its spans
-        meters = [self.meter_provider.force_flush] if self.meter_provider is not None else []
-        sent = _within(timeout_s, works, meters)
+        sent = _within(timeout_s, works)
+        if self.meter_provider is not None:  # with what time is left, and never instead of spans
+            _within(end - time.monotonic(), [self.meter_provider.force_flush])
         return sent and sum(exporter.failed for exporter in self._spans) == failed
 
 
-def _within(
-    timeout_s: float, needed: Sequence[Callable[[], object]], besides: Sequence[Callable[[], object]]
-) -> bool:
-    """Do work that may hang side by side, and wait no longer than this.
+def _within(timeout_s: float, works: Sequence[Callable[[], object]]) -> bool:
+    """Do work that may hang side by side, and wait no longer than this for all of it to be done.
 
-    The SDK's own time-outs are not kept by its exporters.
-
-    Returns:
-        Whether all of `needed` was done; `besides` is waited for but does not count.
+    The SDK's own time-outs are not kept by its exporters; and a destination that hangs must not cost
+    another its spans.
     """
     done: list[bool] = []
 
-    def run(work: Callable[[], object], counts: bool) -> None:
+    def run(work: Callable[[], object]) -> None:
         with failsafe("sending what is waiting"):
             work()
-            if counts:
-                done.append(True)
+            done.append(True)
 
-    works = [(work, True) for work in needed] + [(work, False) for work in besides]
-    threads = [Thread(target=run, args=work, name="otel-agentops-flush", daemon=True) for work in works]
+    threads = [Thread(target=run, args=(work,), name="otel-agentops-flush", daemon=True) for work in works]
     end = time.monotonic() + timeout_s
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(max(0.0, end - time.monotonic()))
-    return len(done) == len(needed)
+    return len(done) == len(works)
 
 
 class _Counted(SpanExporter):

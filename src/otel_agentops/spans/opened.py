@@ -99,7 +99,9 @@ class Open:
         span, record = self.span, self.record
         try:
             if span.is_recording():
-                span.set_attributes(attributes())
+                found = attributes()
+                if found:
+                    span.set_attributes(found)
                 if record.error_type is not None:
                     span.set_status(Status(StatusCode.ERROR, record.error_message))
         except Exception as failure:  # noqa: BLE001 - the span must still end
