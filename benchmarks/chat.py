@@ -27,6 +27,10 @@ def measure() -> Result:
             ratio(groups, "chat.own", "chat.plain", BARE, "total"),
             target=2.0,
         ),
+        Row(
+            "raw SDK writing the same / raw SDK writing a plain span, whole process",
+            ratio(groups, "chat.same", "chat.plain", BARE, "total"),
+        ),
     ]
     for arm, name in (
         ("chat.joined", "joined"),

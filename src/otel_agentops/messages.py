@@ -86,15 +86,12 @@ def as_messages(messages: Any) -> list[dict[str, Any]]:
 
 def as_message(message: Any) -> dict[str, Any]:
     """One message: a mapping, an object with `role` and `content`, or already in the right shape."""
-    if type(message) is dict and len(message) == 2:  # a plain message, as most are
-        role, content = message.get("role"), message.get("content")
-        if type(content) is str and role != "tool":
-            return {"role": str(role or "user"), "parts": [{"type": "text", "content": content}]}
+    plain = _plain_message(message)
+    if plain is not None:
+        return plain
     role, parts = get(message, "role"), get(message, "parts")
     if isinstance(parts, Sequence) and not isinstance(parts, str):
         return {"role": str(role or "user"), "parts": [_known_part(part) for part in parts]}
-    if isinstance(message, str):
-        return {"role": "user", "parts": [text_part(message)]}
     if role == "tool":
         return {"role": "tool", "parts": [_tool_response(message)]}
     parts = [*_content_parts(get(message, "content")), *asked_tools(message)]
@@ -103,6 +100,17 @@ def as_message(message: Any) -> dict[str, Any]:
     if isinstance(name, str):
         shaped["name"] = name
     return shaped
+
+
+def _plain_message(message: Any) -> dict[str, Any] | None:
+    """A role and a text, as most messages are, or a text alone, without asking any further."""
+    if type(message) is dict and len(message) == 2:
+        role, content = message.get("role"), message.get("content")
+        if type(content) is str and role != "tool":
+            return {"role": str(role or "user"), "parts": [{"type": "text", "content": content}]}
+    if isinstance(message, str):
+        return {"role": "user", "parts": [text_part(message)]}
+    return None
 
 
 def _known_part(part: Any) -> Part:

@@ -125,6 +125,7 @@ class _Counted(SpanExporter):
         self.failed = 0
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Pass on, and note what failed."""
         result = SpanExportResult.FAILURE
         try:
             result = self._exporter.export(spans)
@@ -140,9 +141,11 @@ class _Counted(SpanExporter):
         return result
 
     def shutdown(self) -> None:
+        """Pass on."""
         self._exporter.shutdown()
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Pass on."""
         return self._exporter.force_flush(timeout_millis)
 
 

@@ -166,6 +166,7 @@ class _Patch:
         self.applied = False
 
     def apply(self, wrapper: Callable[..., Any]) -> None:
+        """Put ours around what is there."""
         self.ours = wrapt.FunctionWrapper(self.original, wrapper)
         setattr(self._owner, self._name, self.ours)
         self.applied = True

@@ -86,23 +86,25 @@ def _usage(call: ModelCall, told: Any, sent: str, received: str) -> None:
         return
     counts = fields(told)
     usage = Usage(_count(counts.get(sent + "_tokens")), _count(counts.get(received + "_tokens")))
-    for details, rows in (
-        (_more(told, sent + "_tokens_details"), _DETAILS),
-        (_more(told, received + "_tokens_details"), _OUTPUT_DETAILS),
-    ):
-        if details is not None:
-            parts = fields(details)
-            for name, field, zero_says_something in rows:
-                count = parts.get(name)
-                if count is not None and (count or zero_says_something):
-                    setattr(usage, field, _count(count))
     if usage.input_tokens is None and usage.output_tokens is None:
         return
+    _details(usage, _more(told, sent + "_tokens_details"), _DETAILS)
+    _details(usage, _more(told, received + "_tokens_details"), _OUTPUT_DETAILS)
     call.usage = usage
     if call.provider == "openrouter":
         cost = _more(told, "cost")
         if isinstance(cost, int | float):  # the gateway's own bill; repr() keeps the digits of its JSON
             call.reported_cost_usd = Decimal(repr(cost))
+
+
+def _details(usage: Usage, details: Any, rows: tuple[tuple[str, str, bool], ...]) -> None:
+    if details is None:
+        return
+    parts = fields(details)
+    for name, field, zero_says_something in rows:
+        count = parts.get(name)
+        if count is not None and (count or zero_says_something):
+            setattr(usage, field, _count(count))
 
 
 # --- chat completions ---
@@ -177,12 +179,8 @@ def chat_chunk(call: ModelCall, part: Any) -> None:
         choice = choices.get(seen["index"])
         if choice is None:
             choice = choices[seen["index"]] = _Choice()
-        if call.capture and (delta := seen["delta"]) is not None:
-            text = delta.__dict__.get("content")
-            if text:
-                choice.add(text)
-            else:
-                _other_delta(choice, delta)
+        if call.capture:
+            _delta(choice, seen["delta"])
         if seen["finish_reason"] is not None:
             choice.reason = seen["finish_reason"]
             call.service_tier = told.get("service_tier") or call.service_tier
@@ -216,9 +214,12 @@ def _ignore(_text: str) -> None:
     """Content is not captured."""
 
 
-def _other_delta(choice: _Choice, delta: Any) -> None:
-    """What is no text: tool calls in pieces, refusals, the reasoning of compatible servers."""
+def _delta(choice: _Choice, delta: Any) -> None:
+    """Text, tool calls in pieces, refusals, the reasoning of compatible servers."""
     told = fields(delta)
+    if told.get("content"):
+        choice.add(told["content"])
+        return
     for call in told.get("tool_calls") or ():
         function = fields(get(call, "function"))
         piece = choice.tools.setdefault(get(call, "index") or 0, [None, "", []])
@@ -315,14 +316,18 @@ def response(call: ModelCall, answer: Any) -> None:
     items = getattr(answer, "output", None) or ()
     call.finish_reasons = _response_reasons(answer, items)
     if call.operation != "fetch_response":
-        _usage(call, getattr(answer, "usage", None), "input", "output")
-        searches = sum(getattr(item, "type", None) == "web_search_call" for item in items)
-        if searches and call.usage is not None:
-            call.usage.web_searches = searches
-    if call.capture:
+        _response_usage(call, answer, items)
+    if call.capture and items:
         parts = [part for item in items for part in _output_parts(item)]
         reason = call.finish_reasons[0] if call.finish_reasons else "error"
         call.output_messages = [{"role": "assistant", "parts": parts, "finish_reason": reason}]
+
+
+def _response_usage(call: ModelCall, answer: Any, items: Any) -> None:
+    _usage(call, getattr(answer, "usage", None), "input", "output")
+    searches = sum(getattr(item, "type", None) == "web_search_call" for item in items)
+    if searches and call.usage is not None:
+        call.usage.web_searches = searches
 
 
 def _response_reasons(answer: Any, items: Any) -> tuple[str, ...] | None:

@@ -104,6 +104,7 @@ class _Fields(dict[str, Any]):
         return None
 
     def get(self, name: str, _default: Any = None) -> Any:
+        """As an item, since a missing field is None either way."""
         return self[name]
 
 

@@ -20,24 +20,29 @@ if TYPE_CHECKING:
 __all__ = ["drain", "leave", "watch"]
 
 _queue: SimpleQueue[Callable[[], object]] = SimpleQueue()
+_wake: SimpleQueue[None] = SimpleQueue()
 _worker: threading.Thread | None = None
 _lock = threading.Lock()
+_draining = threading.RLock()
+"""Held from taking work to having done it, so that whoever drains waits for what others took."""
 
 
 def leave(work: Callable[[], object]) -> None:
     """Queue work; safe to call from `__del__`."""
     _queue.put(work)
+    _wake.put(None)
 
 
 def drain() -> None:
-    """Do all queued work now, on this thread."""
-    while True:
-        try:
-            work = _queue.get_nowait()
-        except Empty:
-            return
-        with failsafe("ending an abandoned stream"):
-            work()
+    """Have all queued work done when this returns."""
+    with _draining:
+        while True:
+            try:
+                work = _queue.get_nowait()
+            except Empty:
+                return
+            with failsafe("ending an abandoned stream"):
+                work()
 
 
 def watch() -> None:
@@ -53,15 +58,15 @@ def watch() -> None:
 
 def _work() -> None:
     while True:
-        work = _queue.get()
-        with failsafe("ending an abandoned stream"):
-            work()
+        _wake.get()
+        drain()
 
 
 def _forget_worker() -> None:
-    """Threads do not survive a fork."""
-    global _worker, _lock, _queue
-    _worker, _lock, _queue = None, threading.Lock(), SimpleQueue()
+    """Threads do not survive a fork, and locks may have been held by one."""
+    global _worker, _lock, _draining, _queue, _wake
+    _worker, _lock, _draining = None, threading.Lock(), threading.RLock()
+    _queue, _wake = SimpleQueue(), SimpleQueue()
 
 
 os.register_at_fork(after_in_child=_forget_worker)

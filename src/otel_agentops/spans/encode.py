@@ -79,6 +79,7 @@ class _Table:
         self._read: Callable[[Any], tuple[Any, ...]] = attrgetter(*fields)
 
     def into(self, attributes: Attributes, record: Any) -> None:
+        """Write what the record has."""
         for name, value in zip(self._names, self._read(record), strict=True):
             if value is not None:
                 attributes[name] = value

@@ -67,16 +67,15 @@ class Instruments:
         (self._duration if inference else self._other)(duration_s, with_error)
         if inference and call.first_chunk_s is not None:
             self._first_chunk(call.first_chunk_s, common)
-        if call.operation == "fetch_response":
-            return
-        usage = call.usage
-        if self._usage is not None and usage is not None:
-            if usage.input_tokens is not None:
-                self._usage(usage.input_tokens, sent)
-            if usage.output_tokens is not None:
-                self._usage(usage.output_tokens, received)
+        if self._usage is not None and call.usage is not None and call.operation != "fetch_response":
+            for tokens, attributes in (
+                (call.usage.input_tokens, sent),
+                (call.usage.output_tokens, received),
+            ):
+                if tokens is not None:
+                    self._usage(tokens, attributes)
         if self._counters and inference:
-            self._tokens(usage, common, with_error)
+            self._tokens(call.usage, common, with_error)
 
     def _attributes(self, call: ModelCall) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         """Attributes of every metric of such a call, and those of its two token counts."""
