@@ -23,6 +23,8 @@ _queue: SimpleQueue[Callable[[], object]] = SimpleQueue()
 _wake: SimpleQueue[None] = SimpleQueue()
 _worker: threading.Thread | None = None
 _lock = threading.Lock()
+_PATIENCE_S = 0.25
+"""Seconds to wait for another thread's exporters; whoever drains may hold up an event loop."""
 _draining = threading.RLock()
 """Held from taking work to having done it, so that whoever drains waits for what others took."""
 
@@ -34,8 +36,10 @@ def leave(work: Callable[[], object]) -> None:
 
 
 def drain() -> None:
-    """Have all queued work done when this returns."""
-    with _draining:
+    """Have all queued work done when this returns, unless another thread is very slow at its part."""
+    if not _draining.acquire(timeout=_PATIENCE_S):
+        return
+    try:
         while True:
             try:
                 work = _queue.get_nowait()
@@ -43,6 +47,8 @@ def drain() -> None:
                 return
             with failsafe("ending an abandoned stream"):
                 work()
+    finally:
+        _draining.release()
 
 
 def watch() -> None:
