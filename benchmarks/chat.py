@@ -19,7 +19,7 @@ def measure() -> Result:
             target=1.5,
         ),
         Row(
-            "the same, calling thread only",
+            "joined / raw SDK writing the same, calling thread only",
             ratio(groups, "chat.joined", "chat.same", BARE, "call"),
         ),
         Row(

@@ -20,7 +20,7 @@ def measure() -> Result:
                 ratio(groups, OURS, PLAIN, BARE, "total"),
                 target=1.4,
             ),
-            Row("the same, calling thread only", ratio(groups, OURS, PLAIN, BARE, "call")),
+            Row("own pipeline / raw SDK, calling thread only", ratio(groups, OURS, PLAIN, BARE, "call")),
             Row("ours: us for all three, whole process", over(groups, OURS, BARE, "total"), 1),
             Row("ours: us for all three, calling thread", over(groups, OURS, BARE, "call"), 1),
             Row("raw: us for all three, whole process", over(groups, PLAIN, BARE, "total"), 1),

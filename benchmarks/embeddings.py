@@ -21,7 +21,10 @@ def measure() -> Result:
                 ratio(groups, OURS, SAME, BARE, "total"),
                 target=1.6,
             ),
-            Row("the same, calling thread only", ratio(groups, OURS, SAME, BARE, "call")),
+            Row(
+                "joined / raw SDK writing the same, calling thread only",
+                ratio(groups, OURS, SAME, BARE, "call"),
+            ),
             Row("joined: us a call, whole process", over(groups, OURS, BARE, "total"), 1),
             Row("joined: us a call, calling thread", over(groups, OURS, BARE, "call"), 1),
             Row("raw: us a call, whole process", over(groups, SAME, BARE, "total"), 1),

@@ -43,7 +43,7 @@ def measure() -> Result:
             target=1.0,
         ),
         Row(
-            "the same, whole process with the export",
+            "own pipeline: us a chunk of 200, whole process with the export",
             _per_chunk(short, OWN, BARE, "total", SHORT + MORE),
         ),
         Row(
