@@ -120,6 +120,8 @@ class Scopes:
             trace_id: Its trace; 0 if there is none.
         """
         scope = self._by_span.get(parent_span_id) if parent_span_id else None
+        if scope is not None and scope.open:
+            return scope
         if scope is None or (scope := scope.live()) is None:
             scope = self.current()
         if scope is None and trace_id and (traced := self._by_trace.get(trace_id)) is not None:

@@ -87,19 +87,35 @@ class Pipeline:
         return self._send([processor.shutdown for processor in self._processors], timeout_s)
 
     def _send(self, works: Sequence[Callable[[], object]], timeout_s: float) -> bool:
-        end = time.monotonic() + timeout_s
         failed = sum(exporter.failed for exporter in self._spans)
-        sent = _within(timeout_s, works)
-        if self.meter_provider is not None:  # with what time is left, and never instead of spans
-            _within(end - time.monotonic(), [self.meter_provider.force_flush])
+        sent = _within(timeout_s, works or (_nothing,), self._flush_metrics)
         return sent and sum(exporter.failed for exporter in self._spans) == failed
 
+    def _flush_metrics(self) -> None:
+        if self.meter_provider is not None:
+            self.meter_provider.force_flush()
 
-def _within(timeout_s: float, works: Sequence[Callable[[], object]]) -> bool:
+
+def _nothing() -> None:
+    """For pipelines without exporters."""
+
+
+def _within(
+    timeout_s: float, works: Sequence[Callable[[], object]], afterwards: Callable[[], object]
+) -> bool:
     """Do work that may hang side by side, and wait no longer than this for all of it to be done.
 
-    The SDK's own time-outs are not kept by its exporters; and a destination that hangs must not cost
+    The SDK's own time-outs are not kept by its exporters, and a destination that hangs must not cost
     another its spans.
+
+    Args:
+        timeout_s: Seconds to wait.
+        works: What must be done.
+        afterwards: Done after the last of it, on the same thread: two encoders side by side would only
+            wait for each other.
+
+    Returns:
+        Whether all of `works` was done; `afterwards` is waited for but does not count.
     """
     done: list[bool] = []
 
@@ -107,6 +123,8 @@ def _within(timeout_s: float, works: Sequence[Callable[[], object]]) -> bool:
         with failsafe("sending what is waiting"):
             work()
             done.append(True)
+            if work is works[-1]:
+                afterwards()
 
     threads = [Thread(target=run, args=(work,), name="otel-agentops-flush", daemon=True) for work in works]
     end = time.monotonic() + timeout_s

@@ -170,9 +170,10 @@ def chat_chunk(call: ModelCall, part: Any) -> None:
     choices = call.scratch
     if choices is None:
         choices = call.scratch = {}
+    if not call.response_id:  # Azure's first chunk has none
         _head(call, part)
     if told.get("usage") is not None:
-        _head(call, part)
+        call.service_tier = told.get("service_tier") or call.service_tier
         _usage(call, told["usage"], "prompt", "completion")
     for each in told.get("choices") or ():
         seen = each.__dict__
