@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from decimal import Decimal
+from importlib.util import find_spec
 from typing import Any
 
 import genai_prices
@@ -208,7 +209,19 @@ def test_a_missing_package_is_named(package: str) -> None:
         [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert f'the demo needs {package}: pip install "otel-agentops[demo]"' in done.stderr
+    told = rf'the demo needs {package}( and openai 1\.66 or later)?: pip install "otel-agentops\[demo\]"'
+    assert re.search(told, done.stderr)
+
+
+@pytest.mark.skipif(find_spec("openai.resources.responses") is not None, reason="this openai is new enough")
+def test_too_old_an_openai_is_named() -> None:
+    """Where openai is there but knows no responses, the command says which version it needs."""
+    code = "import sys; from otel_agentops import cli; sys.exit(cli.main(['demo']))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "the demo needs openai 1.66 or later" in done.stderr
 
 
 def test_version(run: Any) -> None:
