@@ -108,16 +108,6 @@ def test_a_session_that_says_something_else_does_not_agree() -> None:
     assert not totals(build([*SPANS[:-1], wrong])).agree
 
 
-def test_a_duplicate_is_shown_and_not_counted() -> None:
-    """A call that was counted inside another span adds no tokens."""
-    outer = call(2, 1, "m", (0, 9), **used(10, 5, "priced"), otel_agentops__duplicate=True)
-    inner = call(3, 2, "m", (1, 8), **used(10, 5, "priced", 0.5))
-    trees = build([SPANS[-1], outer, inner])
-    total = totals(trees)
-    assert (total.model_calls, total.input_tokens, total.cost_usd) == (1, 10, Decimal("0.5"))
-    assert [row.input_tokens for row in rows(trees)] == [10, 10, 10]
-
-
 def test_parents_that_never_came() -> None:
     """A span whose parent is elsewhere is a root; equal ids in two traces do not meet."""
     lost = call(2, 99, "m", (5, 6))

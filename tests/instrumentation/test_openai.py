@@ -15,7 +15,8 @@ from instrumentation.contract import Call, InstrumentorContract
 from instrumentation.test_openai_recordings import HAS_RESPONSES
 from otel_agentops.failsafe import failures
 from otel_agentops.instrumentation.openai import INSTRUMENTOR
-from otel_agentops.testing import Captured
+from otel_agentops.testing import Captured, capture
+from support.conventions import check_span
 from support.replay import ReplayServer, client_kwargs, load_exchanges
 
 CHAT = next(
@@ -235,6 +236,17 @@ def test_fetching_a_response_again_counts_nothing(
     assert session.total.model_calls == 1
     assert not [name for name in span.attributes or {} if "usage" in name or "cost" in name]
     assert (span.attributes or {})["gen_ai.response.id"] == created.id
+
+
+@pytest.mark.skipif(not HAS_RESPONSES, reason="this version of openai has no Responses API")
+def test_fetching_what_is_not_there(captured: Captured, client: openai.OpenAI, profile: str) -> None:
+    """A failed `retrieve` still says which response was asked for."""
+    with capture(semconv=profile, auto_session=False) as recorded:
+        with pytest.raises(openai.NotFoundError):
+            client.responses.retrieve("resp_nope")
+        (span,) = recorded.spans
+    assert (span.attributes or {})["gen_ai.response.id"] == "resp_nope"
+    assert check_span(span, profile) == []
 
 
 def test_concurrent_async_calls_do_not_mix(captured: Captured, server: ReplayServer) -> None:

@@ -13,10 +13,8 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import ref
 
-import wrapt
-
 from otel_agentops.failsafe import swallowed
-from otel_agentops.spans import Following, follow, is_stream
+from otel_agentops.spans import Following, Proxy, follow, is_stream, watch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -74,17 +72,21 @@ def follow_stainless(
     kind = type(result).__name__
     if kind not in _PROXIES:
         return follow(result, call, read, conceal)
-    if kind == "LegacyAPIResponse" and not call.record.stream:
+    state = Following(call, read)
+    if kind == "LegacyAPIResponse" and result.http_response.is_stream_consumed:
         # its body is already there; reading it again runs none of the caller's parsers
-        read_body(result.http_response.content, Following(call, read))
+        read_body(result.http_response, state)
         call.finish()
         return result
-    return _PROXIES[kind](result, Following(call, read))
+    watch()
+    return _PROXIES[kind](result, state)
 
 
-def read_body(body: bytes, state: Following) -> None:
-    """Read the bytes of an answer into the record: JSON, or the events of a stream."""
+def read_body(body: Any, state: Following) -> None:
+    """Read the bytes of an answer, or of an HTTP response, into the record: JSON or a stream's events."""
     try:
+        if not isinstance(body, bytes):
+            body = body.content
         text = body.decode(errors="replace").lstrip()
         if text.startswith(("data:", "event:", ":")):
             for line in text.splitlines():
@@ -126,46 +128,44 @@ _KEEP = 8 * 2**20
 """Bytes of a raw body that are kept for reading; a longer one is passed on unread."""
 
 
-class _LegacyRaw(wrapt.ObjectProxy):  # type: ignore[type-arg]  # generic only in newer versions
+class _LegacyRaw(Proxy):
     """A raw response of a stream that the caller may parse or not."""
 
     _self_state: Following
     _self_kept: list[bytes]
     _self_size: int
-    _self_parsed: dict[Any, Any]
+    _self_stream: Any
 
     def __init__(self, response: Any, state: Following) -> None:
         super().__init__(response)
         self._self_state = state
         self._self_kept = []
         self._self_size = 0
-        self._self_parsed = {}
+        self._self_stream = None
 
     def parse(self, **options: Any) -> Any:
         """What the SDK parses; a stream among it is followed."""
         return self._follow_parsed(self.__wrapped__.parse(**options))
 
     def __del__(self) -> None:
-        self._self_state.leave()
+        if self._self_stream is None:
+            self._self_state.leave()
 
     def _follow_parsed(self, parsed: Any) -> Any:
         state = self._self_state
         if not is_stream(parsed):
             self._read_now(parsed)
             return parsed
-        followed = self._self_parsed.get(id(parsed))
-        if followed is None:
-            followed = self._self_parsed[id(parsed)] = follow(parsed, state.call, state.read)
-        return followed
+        # from here on the stream is what ends the call, and it is also what the next parse() gives
+        if self._self_stream is None or self._self_stream.__wrapped__ is not parsed:
+            self._self_stream = follow(parsed, state.call, state.read)
+        return self._self_stream
 
     def _read_now(self, value: Any) -> Any:
         """The caller has just read the whole body, so it is there for us as well."""
         state = self._self_state
         if not state.call.finished:
-            try:
-                read_body(self.__wrapped__.http_response.content, state)
-            except Exception as error:  # noqa: BLE001 - the value is the caller's, whatever we make of it
-                swallowed("reading a raw answer", error)
+            read_body(self.__wrapped__.http_response, state)
             state.finish()
         return value
 
@@ -185,17 +185,17 @@ class _Raw(_LegacyRaw):
         """The whole body as text."""
         return self._read_now(self.__wrapped__.text())
 
-    def iter_bytes(self, *args: Any) -> Iterator[Any]:
+    def iter_bytes(self, *args: Any, **options: Any) -> Iterator[Any]:
         """The body in pieces."""
-        return self._along(self.__wrapped__.iter_bytes(*args), b"")
+        return self._along(self.__wrapped__.iter_bytes(*args, **options), b"")
 
-    def iter_text(self, *args: Any) -> Iterator[Any]:
+    def iter_text(self, *args: Any, **options: Any) -> Iterator[Any]:
         """The body in pieces of text."""
-        return self._along(self.__wrapped__.iter_text(*args), b"")
+        return self._along(self.__wrapped__.iter_text(*args, **options), b"")
 
-    def iter_lines(self) -> Iterator[Any]:
+    def iter_lines(self, *args: Any, **options: Any) -> Iterator[Any]:
         """The body line by line."""
-        return self._along(self.__wrapped__.iter_lines(), b"\n")
+        return self._along(self.__wrapped__.iter_lines(*args, **options), b"\n")
 
     def close(self) -> Any:
         """Close the response; what was read of it so far is what there is to know."""
@@ -254,17 +254,17 @@ class _AsyncRaw(_Raw):
         """The whole body as text."""
         return self._read_now(await self.__wrapped__.text())
 
-    def iter_bytes(self, *args: Any) -> Any:
+    def iter_bytes(self, *args: Any, **options: Any) -> Any:
         """The body in pieces."""
-        return self._along_async(self.__wrapped__.iter_bytes(*args), b"")
+        return self._along_async(self.__wrapped__.iter_bytes(*args, **options), b"")
 
-    def iter_text(self, *args: Any) -> Any:
+    def iter_text(self, *args: Any, **options: Any) -> Any:
         """The body in pieces of text."""
-        return self._along_async(self.__wrapped__.iter_text(*args), b"")
+        return self._along_async(self.__wrapped__.iter_text(*args, **options), b"")
 
-    def iter_lines(self) -> Any:
+    def iter_lines(self, *args: Any, **options: Any) -> Any:
         """The body line by line."""
-        return self._along_async(self.__wrapped__.iter_lines(), b"\n")
+        return self._along_async(self.__wrapped__.iter_lines(*args, **options), b"\n")
 
     async def close(self) -> Any:
         """Close the response; what was read of it so far is what there is to know."""

@@ -36,7 +36,6 @@ COST_STATUS = "otel_agentops.cost.status"
 COST_REASON = "otel_agentops.cost.reason"
 COST_FLAGS = "otel_agentops.cost.flags"
 DIGEST = "otel_agentops.input.digest"
-DUPLICATE = "otel_agentops.duplicate"
 TOOL_COST = "otel_agentops.tool.cost_usd"
 LATE_CALLS = "otel_agentops.late_calls"
 OUTCOME = "otel_agentops.session.outcome"
@@ -64,7 +63,6 @@ OWN: tuple[Name, ...] = (
     Name(COST_REASON, "string", "", "unpriced model calls: why"),
     Name(COST_FLAGS, "string[]", "", "estimated model calls: what the price leaves out"),
     Name(DIGEST, "string", "", "model calls: keyed digest of what was sent; equal means the same prompt"),
-    Name(DUPLICATE, "bool", "", "model calls whose usage was already counted on a span inside them"),
     Name(ENDING, "string", "", "spans that ended early: `cancelled`, `closed` or `abandoned`"),
     Name(SPAN_KIND, "string", "", "`operation` on operations, which have no name in the conventions"),
     Name(TOOL_COST, "double", "{USD}", "tools that cost something by themselves"),

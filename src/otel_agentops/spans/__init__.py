@@ -1,9 +1,10 @@
 """The only rooms that open and close spans, on nothing but the OpenTelemetry API."""
 
 from otel_agentops.spans.current import current, use
-from otel_agentops.spans.dropped import drain
+from otel_agentops.spans.dropped import drain, watch
 from otel_agentops.spans.follow import Following, Reader, follow, is_stream, read_answer
 from otel_agentops.spans.opened import Open, OpenCall, OpenScope
+from otel_agentops.spans.proxy import Proxy
 from otel_agentops.spans.recorder import SCOPE_NAME, Recorder, new_session_id
 from otel_agentops.spans.steps import Steps, run_coroutine, run_generator
 
@@ -13,6 +14,7 @@ __all__ = [
     "Open",
     "OpenCall",
     "OpenScope",
+    "Proxy",
     "Reader",
     "Recorder",
     "Steps",
@@ -25,4 +27,5 @@ __all__ = [
     "run_coroutine",
     "run_generator",
     "use",
+    "watch",
 ]

@@ -11,10 +11,9 @@ import time
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-import wrapt
-
 from otel_agentops.failsafe import swallowed
 from otel_agentops.spans import dropped
+from otel_agentops.spans.proxy import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -166,7 +165,7 @@ class Following:
             dropped.leave(lambda: self.finish("abandoned", clock_ns=last_ns))
 
 
-class _Proxy(wrapt.ObjectProxy):  # type: ignore[type-arg]  # generic only in newer versions
+class _Proxy(Proxy):
     """What sync and async streams have in common."""
 
     _self_state: Following
@@ -177,10 +176,12 @@ class _Proxy(wrapt.ObjectProxy):  # type: ignore[type-arg]  # generic only in ne
         self._self_state = state
         self._self_response = None
 
-    @property
-    def response(self) -> Any:
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.__wrapped__, name)
+        return self._response(found) if name == "response" else found
+
+    def _response(self, inner: Any) -> Any:
         """The HTTP response; closing it is another way to close the stream, and SDK helpers use it."""
-        inner = self.__wrapped__.response
         if self._self_response is None or self._self_response.__wrapped__ is not inner:
             self._self_response = ResponseProxy(inner, self._self_state)
         return self._self_response
@@ -189,7 +190,7 @@ class _Proxy(wrapt.ObjectProxy):  # type: ignore[type-arg]  # generic only in ne
         self._self_state.leave()
 
 
-class ResponseProxy(wrapt.ObjectProxy):  # type: ignore[type-arg]  # as above
+class ResponseProxy(Proxy):
     """An HTTP response of a stream: closing it ends the call."""
 
     _self_state: Following

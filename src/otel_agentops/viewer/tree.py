@@ -59,8 +59,8 @@ class Node:
 
     @property
     def counts(self) -> bool:
-        """Whether this is a model call that no other span stands for."""
-        return self.kind == "model_call" and not self.span.attributes.get(own.DUPLICATE)
+        """Whether this is a model call."""
+        return self.kind == "model_call"
 
     @property
     def name(self) -> str:
