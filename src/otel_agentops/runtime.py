@@ -14,7 +14,7 @@ from opentelemetry import metrics, trace
 
 from otel_agentops.config import Config, ConfigError
 from otel_agentops.failsafe import failsafe, logger, warn_once
-from otel_agentops.pricing import PriceBook
+from otel_agentops.pricing import Adjust, Alias, Price, PriceBook, PriceFileError
 from otel_agentops.spans import Recorder, current, drain, use
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from otel_agentops.accounting import Ledger
     from otel_agentops.export import Pipeline
     from otel_agentops.instrumentation.base import Instrumentor
-    from otel_agentops.pricing import Adjust, Alias, Price
     from otel_agentops.records import ModelCall
 
 __all__ = [
@@ -146,13 +145,17 @@ def init(
         exit_timeout_s=exit_timeout_s,
         instrument=instrument,
     )
-    wanted = _wanted(config)
+    wanted = _wanted(config, strict=instrument is not None)
+    exporters = (exporters,) if isinstance(exporters, str) else tuple(exporters)
+    for given, method in ((tracer_provider, "get_tracer"), (meter_provider, "get_meter")):
+        if given is not None and not hasattr(given, method):
+            raise ConfigError(method.replace("get_", "") + "_provider", given, f"an object with {method}()")
     with _lock:
         if _runtime is not None:
             if _runtime.config != config:
                 warn_once("init twice", "init() was called again with other settings; the first ones hold")
             return _runtime
-        book = PriceBook(tuple(price_rules), config.prices, price_hook)
+        book = _book(config, prices is not None, tuple(price_rules), price_hook)
         for name in wanted:
             book.warm(name, time.time_ns())
         provider = _provider(config, exporters, tracer_provider)
@@ -166,6 +169,27 @@ def init(
         with failsafe(f"instrumenting {name}"):
             _instrumentor(name).instrument()
     return _runtime
+
+
+def _book(
+    config: Config,
+    own_files: bool,
+    rules: tuple[Price | Alias | Adjust, ...],
+    hook: Callable[[ModelCall], Decimal | None] | None,
+) -> PriceBook:
+    """The prices in force; a wrong file stops `init()` only if its argument named it."""
+    if hook is not None and not callable(hook):
+        raise ConfigError("price_hook", hook, "a function of a call that returns US dollars or None")
+    for rule in rules:
+        if not isinstance(rule, Price | Alias | Adjust):
+            raise ConfigError("price_rules", rule, "Price, Alias and Adjust objects")
+    try:
+        return PriceBook(rules, config.prices, hook)
+    except PriceFileError as error:
+        if own_files:
+            raise
+        warn_once("prices", "OTEL_AGENTOPS_PRICES: %s; the files are not used", error)
+        return PriceBook(rules, (), hook)
 
 
 # --- the tracer provider ---
@@ -251,7 +275,7 @@ def end_session(outcome: str | None = None, timeout_s: float | None = None) -> b
         Whether there was such a session and its spans were sent.
     """
     recorder = current()
-    if recorder is None or not recorder.end_implicit(outcome.lower() if outcome else None):
+    if recorder is None or not recorder.end_implicit(str(outcome).lower() if outcome else None):
         warn_once("no session", "end_session(): no session of the process is open")
         return False
     return flush(recorder.config.exit_timeout_s if timeout_s is None else timeout_s)
@@ -271,19 +295,23 @@ def _instrumentor(name: str) -> Instrumentor:
         return _instrumentors[name]
 
 
-def _wanted(config: Config) -> list[str]:
-    """Names to instrument.
+def _wanted(config: Config, strict: bool) -> list[str]:
+    """Names to instrument; with `strict` an unknown one is the developer's error, else it is reported.
 
     Raises:
         ConfigError: One of them is unknown.
     """
     known = _known()
-    for name in config.instrument or ():
+    names = config.instrument if config.instrument is not None else tuple(sorted(known))
+    for name in names:
         if name not in known:
-            raise ConfigError("instrument", name, ", ".join(sorted(known)))
+            error = ConfigError("instrument", name, ", ".join(sorted(known)))
+            if strict:
+                raise error
+            warn_once("instrument", "OTEL_AGENTOPS_INSTRUMENT: %s; it is left out", error)
     if "*" in config.disabled or "otel_agentops" in config.disabled:
         return []
-    return [name for name in config.instrument or sorted(known) if name not in config.disabled]
+    return [name for name in names if name in known and name not in config.disabled]
 
 
 def instrument(*names: str) -> None:

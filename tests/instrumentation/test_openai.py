@@ -89,7 +89,7 @@ inner = sys.modules.get("openai.resources.chat.completions.completions", module)
 import openai
 client = openai.OpenAI(api_key="k")
 client.chat
-assert type(inspect.getattr_static(type(client.chat.completions), "create")).__name__ == "FunctionWrapper"
+assert type(inspect.getattr_static(type(client.chat.completions), "create")).__module__.startswith("otel_agentops")
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 

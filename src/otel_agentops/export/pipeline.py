@@ -128,10 +128,14 @@ def _within(
 
     threads = [Thread(target=run, args=(work,), name="otel-agentops-flush", daemon=True) for work in works]
     end = time.monotonic() + timeout_s
+    for thread, work in zip(threads, works, strict=True):
+        try:
+            thread.start()
+        except RuntimeError:  # Python 3.12 starts no threads while it exits; then this one waits
+            run(work)
     for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(max(0.0, end - time.monotonic()))
+        if thread.ident is not None:
+            thread.join(max(0.0, end - time.monotonic()))
     return len(done) == len(works)
 
 

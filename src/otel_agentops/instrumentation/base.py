@@ -40,11 +40,20 @@ if TYPE_CHECKING:
     from otel_agentops.records import ModelCall
     from otel_agentops.spans import OpenCall, Recorder
 
-__all__ = ["Amend", "Instrumentor", "Target"]
+__all__ = ["ABSENT", "Amend", "Conceal", "Instrumentor", "Target", "given"]
 
 Request = Callable[[Any, "Mapping[str, Any]", bool], "ModelCall"]
 Conceal = Callable[[Any], bool]
 Amend = Callable[[Any, "dict[str, Any]", "Recorder"], "tuple[dict[str, Any], Conceal | None]"]
+
+
+ABSENT = frozenset({"NotGiven", "Omit"})
+"""Names of the SDKs' own ways to say that an argument was not given."""
+
+
+def given(value: Any) -> Any:
+    """The value of an argument, or None where the caller left it out."""
+    return None if type(value).__name__ in ABSENT else value
 
 
 def _nothing(*_: Any) -> None:
@@ -136,7 +145,8 @@ class Instrumentor:
             if not self.active:
                 return
             for target in self.targets:
-                if target.module == module.__name__ and target not in self._patches:
+                known = self._patches.get(target)
+                if target.module == module.__name__ and (known is None or not known.in_place):
                     with failsafe(f"instrumenting {target.module}.{target.attribute}"):
                         self._patch(target, module)
 
@@ -150,6 +160,30 @@ class Instrumentor:
         patch = _Patch(owner, method)
         patch.apply(_wrapper(target, self, patch.original))
         self._patches[target] = patch
+
+
+class _Bound(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]  # generic only in newer versions
+    """A bound method of ours; copied and pickled as methods are: by its object and name."""
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, _memo: Any) -> Any:
+        return self
+
+    def __reduce_ex__(self, _protocol: Any) -> Any:
+        owner = self._self_instance if self._self_instance is not None else self._self_parent._self_home
+        return getattr, (owner, self.__wrapped__.__name__)
+
+
+class _Function(wrapt.FunctionWrapper):  # type: ignore[type-arg]  # as above
+    """What stands in a class instead of its method."""
+
+    __bound_function_wrapper__ = _Bound
+
+    def __init__(self, wrapped: Any, wrapper: Callable[..., Any], owner: Any) -> None:
+        super().__init__(wrapped, wrapper)
+        self._self_home = owner
 
 
 class _Patch:
@@ -167,12 +201,25 @@ class _Patch:
 
     def apply(self, wrapper: Callable[..., Any]) -> None:
         """Put ours around what is there."""
-        self.ours = wrapt.FunctionWrapper(self.original, wrapper)
+        self.ours = _Function(self.original, wrapper, self._owner)
         setattr(self._owner, self._name, self.ours)
         self.applied = True
 
+    @property
+    def in_place(self) -> bool:
+        """Whether ours is still there, perhaps below others (a test may have put the original back)."""
+        layer = vars(self._owner).get(self._name)
+        for _ in range(_LAYERS):
+            if layer is self.ours:
+                return True
+            layer = getattr(layer, "__wrapped__", None)
+        # a plain function above ours need not tell what it wraps: believe that it does
+        return vars(self._owner).get(self._name) is not self.original
+
     def undo(self) -> None:
         """Take ours off if it is outermost; below another wrapper it stays and passes through."""
+        if not self.in_place:
+            self.applied = False
         if vars(self._owner).get(self._name) is not self.ours:
             return
         if self._inherited:
@@ -180,6 +227,10 @@ class _Patch:
         else:
             setattr(self._owner, self._name, self.original)
         self.applied = False
+
+
+_LAYERS = 32
+"""Wrappers of one method that are looked through."""
 
 
 def _wrapper(target: Target, instrumentor: Instrumentor, original: Any) -> Callable[..., Any]:
@@ -237,15 +288,16 @@ class _Begin:
     ) -> tuple[OpenCall, dict[str, Any], Conceal | None] | None:
         if not self._instrumentor.active or _suppressed():
             return None
-        recorder = current()
-        if recorder is None:
-            return None
         target, conceal = self._target, None
         try:
-            given = {**dict(zip(target.positional, args, strict=False)), **kwargs} if args else kwargs
-            call = target.request(resource, given, recorder.encoder.capture_content)
+            recorder = current()
+            if recorder is None:
+                return None
+            named = {**dict(zip(target.positional, args, strict=False)), **kwargs} if args else kwargs
+            call = target.request(resource, named, recorder.encoder.capture_content)
             if target.prompt:
-                call.digest = digest(recorder.digest_key, *[given.get(name) for name in target.prompt])
+                prompt = [given(named.get(name)) for name in target.prompt]
+                call.digest = digest(recorder.digest_key, *prompt)
             if target.amend is not None:
                 kwargs, conceal = target.amend(resource, kwargs, recorder)
             return recorder.start_call(call), kwargs, conceal

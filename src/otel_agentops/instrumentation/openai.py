@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from otel_agentops.failsafe import failures
 from otel_agentops.instrumentation import openai_answers as answers
-from otel_agentops.instrumentation.base import Instrumentor, Target
+from otel_agentops.instrumentation.base import ABSENT, Instrumentor, Target, given
 from otel_agentops.instrumentation.openai_usage import ask_for_usage
-from otel_agentops.instrumentation.stainless import ABSENT, follow_stainless, given, host_of
+from otel_agentops.instrumentation.stainless import follow_stainless, host_of
 from otel_agentops.messages import as_message, as_messages, get, text_part, tool_call_part
 from otel_agentops.records import ModelCall
 from otel_agentops.semconv import provider_of_host

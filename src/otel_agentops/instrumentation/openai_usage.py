@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from otel_agentops.failsafe import swallowed
-from otel_agentops.instrumentation.stainless import ABSENT, given, host_of
+from otel_agentops.instrumentation.base import ABSENT, given
+from otel_agentops.instrumentation.stainless import host_of
 
 if TYPE_CHECKING:
     from otel_agentops.instrumentation.base import Conceal

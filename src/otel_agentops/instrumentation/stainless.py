@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from otel_agentops.spans import OpenCall, Reader
 
-__all__ = ["ABSENT", "Host", "follow_stainless", "given", "host_of"]
+__all__ = ["Host", "follow_stainless", "host_of"]
 
 
 class Host(NamedTuple):
@@ -54,15 +54,6 @@ def host_of(resource: Any) -> Host:
     host = Host(url.host or None, url.port or {"https": 443, "http": 80}.get(url.scheme))
     _HOSTS[key] = (ref(client, lambda _: _HOSTS.pop(key, None)), url, host)
     return host
-
-
-ABSENT = frozenset({"NotGiven", "Omit"})
-"""Names of the SDKs' own ways to say that an argument was not given."""
-
-
-def given(value: Any) -> Any:
-    """The value of an argument, or None where the caller left it out."""
-    return None if type(value).__name__ in ABSENT else value
 
 
 def follow_stainless(

@@ -10,7 +10,8 @@ from __future__ import annotations
 from threading import Lock
 
 from otel_agentops.config import Config
-from otel_agentops.pricing import PriceBook
+from otel_agentops.failsafe import warn_once
+from otel_agentops.pricing import PriceBook, PriceFileError
 from otel_agentops.spans.recorder import Recorder
 
 __all__ = ["current", "use"]
@@ -38,4 +39,13 @@ def _make() -> None:
     with _lock:
         if _recorder is None:
             config = Config.load()
-            _recorder = Recorder(config, PriceBook(files=config.prices))
+            _recorder = Recorder(config, price_book(config))
+
+
+def price_book(config: Config) -> PriceBook:
+    """The prices of the settings; a file that the environment names and that is wrong is left out."""
+    try:
+        return PriceBook(files=config.prices)
+    except PriceFileError as error:
+        warn_once("prices", "OTEL_AGENTOPS_PRICES: %s; the file is not used", error)
+        return PriceBook()
