@@ -15,7 +15,7 @@ from opentelemetry import metrics, trace
 from otel_agentops.config import Config, ConfigError
 from otel_agentops.failsafe import failsafe, logger, warn_once
 from otel_agentops.pricing import Adjust, Alias, Price, PriceBook, PriceFileError
-from otel_agentops.spans import Recorder, current, drain, use
+from otel_agentops.spans import Recorder, current, drain, end_streams, use
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -404,7 +404,8 @@ def shutdown(timeout_s: float | None = None) -> bool:
     seconds = runtime.config.exit_timeout_s if timeout_s is None else timeout_s
     with failsafe("shutting down"):
         drain()
-        recorder.end_implicit(None)
+        end_streams()
+        recorder.end_sessions()
         for instrumentor in list(_instrumentors.values()):
             instrumentor.uninstrument()
         use(None)

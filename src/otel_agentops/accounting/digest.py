@@ -15,6 +15,7 @@ from typing import Any
 __all__ = ["digest"]
 
 _SIZE = 16
+_PIECES = 100_000
 _DEPTH = 32
 """Deeper structures than this are cut: they are cycles or not prompts."""
 
@@ -40,6 +41,8 @@ def digest(key: bytes, *parts: Any) -> str:
 
 
 def _frame(value: Any, out: list[bytes], depth: int) -> None:
+    if len(out) > _PIECES:  # an object graph that refers back to itself, not a prompt
+        return
     for kind, frame in _FRAMES:
         if isinstance(value, kind):
             frame(value, out, depth)

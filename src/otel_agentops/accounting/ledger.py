@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from decimal import Context, Decimal
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -95,12 +95,12 @@ class Ledger:
         return f"Ledger({values})"
 
 
-_lock = Lock()
+_lock = RLock()
 
 
 def _unlock_child() -> None:
     global _lock  # noqa: PLW0603 - the parent may have held it while forking
-    _lock = Lock()
+    _lock = RLock()
 
 
 os.register_at_fork(after_in_child=_unlock_child)

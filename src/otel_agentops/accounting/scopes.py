@@ -146,6 +146,13 @@ class Scopes:
 
     # --- opening and closing ---
 
+    @staticmethod
+    def starting(scope: Scope | None) -> None:
+        """Something starts inside `scope`: an exception that was recorded there before is history."""
+        while scope is not None and scope.seen_error:
+            scope.seen_error = 0
+            scope = scope.parent
+
     def remember(self, span_id: int, scope: Scope) -> None:
         """What is started below this span belongs to `scope` until `forget`."""
         spans = self._by_span

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
+import weakref
 from collections.abc import AsyncGenerator, Callable, Generator
-from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from types import AsyncGeneratorType, CoroutineType, GeneratorType, MethodType
 from typing import Any, TypeVar
 
 from otel_agentops.failsafe import swallowed
-from otel_agentops.spans import OpenScope, Steps, current, run_coroutine, run_generator
+from otel_agentops.spans import OpenScope, Proxy, Steps, current, leave, run_coroutine, run_generator
 
 __all__ = ["Begin", "decorate"]
 
@@ -54,7 +55,25 @@ def _nobody(_args: tuple[Any, ...]) -> int:
 def _function(function: Callable[..., Any], begin: Begin, owner: Owner = _nobody) -> Callable[..., Any]:
     """A wrapper of the same kind: frameworks ask `inspect` what they were given."""
     wrapper = _KINDS[_kind(function)](function, begin, owner)
+    if not inspect.isroutine(function) and not isinstance(function, functools.partial):
+        return _Callable(function, wrapper)
     return functools.wraps(function)(wrapper)
+
+
+class _Callable(Proxy):
+    """A decorated object that can be called and is more than that (a cached function, a tool object)."""
+
+    _self_call: Callable[..., Any]
+
+    def __init__(self, wrapped: Any, call: Callable[..., Any]) -> None:
+        super().__init__(wrapped)
+        self._self_call = call
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._self_call(*args, **kwargs)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
 
 
 def _kind(function: Any) -> str:
@@ -79,12 +98,20 @@ def _plain(function: Any, begin: Begin, owner: Owner) -> Callable[..., Any]:
             raise
         opened.leave(entered)
         run = _RUNS.get(type(result))
-        if run is not None:  # a function that hands out a coroutine or generator ends when that does
-            return run(result, opened)
-        opened.finish_with(result)
-        return result
+        if run is None:
+            opened.finish_with(result)
+            return result
+        # a function that hands out a coroutine or generator ends when that does, or is thrown away
+        handed = run(result, opened)
+        weakref.finalize(handed, _abandon, opened).atexit = False
+        return handed
 
     return call
+
+
+def _abandon(opened: OpenScope) -> None:
+    if not opened.finished:
+        leave(lambda: opened.finish("abandoned"))
 
 
 _RUNS: dict[type, Callable[[Any, OpenScope], Any]] = {
@@ -96,20 +123,18 @@ _RUNS: dict[type, Callable[[Any, OpenScope], Any]] = {
 
 def _coroutine(function: Any, begin: Begin, owner: Owner) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> Any:
+        run = function(*args, **kwargs)  # nothing runs yet; wrong arguments fail here
         opened = _start(begin, function, args, kwargs, owner(args))
-        if opened is None:
-            return await function(*args, **kwargs)
-        return await run_coroutine(function(*args, **kwargs), opened)
+        return await (run if opened is None else run_coroutine(run, opened))
 
     return call
 
 
 def _generator(function: Any, begin: Begin, owner: Owner) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        run = function(*args, **kwargs)
         opened = _start(begin, function, args, kwargs, owner(args))
-        if opened is None:
-            return (yield from function(*args, **kwargs))
-        return (yield from run_generator(function(*args, **kwargs), opened))
+        return (yield from run if opened is None else run_generator(run, opened))
 
     return call
 
@@ -117,8 +142,8 @@ def _generator(function: Any, begin: Begin, owner: Owner) -> Callable[..., Any]:
 def _async_generator(function: Any, begin: Begin, owner: Owner) -> Callable[..., Any]:
     # the loop stands here, not in `spans`: only a function with a `yield` is an async generator function
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        steps = Steps(_start(begin, function, args, kwargs, owner(args)))
         run = function(*args, **kwargs)
+        steps = Steps(_start(begin, function, args, kwargs, owner(args)))
         advance = anext(run)
         while True:
             try:
@@ -152,8 +177,19 @@ _KINDS: dict[str, Callable[..., Callable[..., Any]]] = {
 def _class(cls: type, begin: Begin) -> type:
     """Wrap the public methods in place: the outermost call on an object opens the scope."""
     for name, method in _public_methods(cls):
-        setattr(cls, name, _function(method, _unless_inside(begin), _self_of))
+        function = method if name in vars(cls) else _inherited(cls, name)
+        wrapper = _KINDS[_kind(method)](function, _unless_inside(begin), _self_of)
+        setattr(cls, name, functools.wraps(method)(wrapper))
     return cls
+
+
+def _inherited(cls: type, name: str) -> Callable[..., Any]:
+    """A method that goes on along the order of bases, whatever stands there when it is called."""
+
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return getattr(super(cls, self), name)(*args, **kwargs)
+
+    return call
 
 
 def _public_methods(cls: type) -> list[tuple[str, Any]]:

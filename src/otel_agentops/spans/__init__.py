@@ -1,8 +1,8 @@
 """The only rooms that open and close spans, on nothing but the OpenTelemetry API."""
 
 from otel_agentops.spans.current import current, use
-from otel_agentops.spans.dropped import drain, watch
-from otel_agentops.spans.follow import Following, Reader, follow, is_stream, read_answer
+from otel_agentops.spans.dropped import drain, leave, watch
+from otel_agentops.spans.follow import Following, Reader, end_streams, follow, is_stream, read_answer
 from otel_agentops.spans.opened import Open, OpenCall, OpenScope
 from otel_agentops.spans.proxy import Proxy
 from otel_agentops.spans.recorder import SCOPE_NAME, Recorder, new_session_id
@@ -20,8 +20,10 @@ __all__ = [
     "Steps",
     "current",
     "drain",
+    "end_streams",
     "follow",
     "is_stream",
+    "leave",
     "new_session_id",
     "read_answer",
     "run_coroutine",

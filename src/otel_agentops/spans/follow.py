@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from otel_agentops.records import Ending, ModelCall
     from otel_agentops.spans.opened import OpenCall
 
-__all__ = ["AsyncStreamProxy", "Following", "Reader", "StreamProxy", "follow", "is_stream", "read_answer"]
+__all__ = [
+    "AsyncStreamProxy",
+    "Following",
+    "Reader",
+    "StreamProxy",
+    "end_streams",
+    "follow",
+    "is_stream",
+    "read_answer",
+]
 
 
 class Reader(Protocol):
@@ -116,6 +125,7 @@ class Following:
         self.call = call
         self.last_ns = 0
         self.read = read
+        _open.add(self)
         record = call.record
         self.chunk = partial(read.chunk, record) if read.chunks is None else read.chunks(record)
         self.conceal = conceal
@@ -143,6 +153,7 @@ class Following:
     ) -> None:
         """End the call, once."""
         call = self.call
+        _open.discard(self)
         if call.finished:
             return
         try:
@@ -163,6 +174,16 @@ class Following:
         if not self.call.finished:
             last_ns = self.last_ns or time.perf_counter_ns()
             dropped.leave(lambda: self.finish("abandoned", clock_ns=last_ns))
+
+
+_open: set[Following] = set()
+"""Streams that have not ended; a proxy that is thrown away ends its own, so this only holds live ones."""
+
+
+def end_streams() -> None:
+    """End the streams that are still open; the program is about to."""
+    for state in list(_open):
+        state.finish("abandoned", clock_ns=state.last_ns or None)
 
 
 class _Proxy(Proxy):

@@ -7,6 +7,7 @@ exporter sees it, and also for calls that are not sampled.
 
 from __future__ import annotations
 
+import os
 import time
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -50,11 +51,12 @@ class Open:
         start_ns: UTC start in nanoseconds.
     """
 
-    __slots__ = ("_gate", "_recorder", "clock_ns", "record", "span", "start_ns")
+    __slots__ = ("__weakref__", "_gate", "_process", "_recorder", "clock_ns", "record", "span", "start_ns")
 
     def __init__(self, recorder: Recorder, record: Record, span: Span, start_ns: int) -> None:
         self._recorder = recorder
         self._gate = Lock()
+        self._process = _process
         self.record = record
         self.span = span
         self.start_ns = start_ns
@@ -78,8 +80,8 @@ class Open:
         Returns:
             Whether this call was the one that ended it.
         """
-        if not self._gate.acquire(blocking=False):
-            return False
+        if not self._gate.acquire(blocking=False) or self._process is not _process:
+            return False  # somebody was first, or this is a child process and the call its parent's
         _outcome(self.record, ending, error)
         elapsed_ns = (clock_ns or time.perf_counter_ns()) - self.clock_ns
         try:
@@ -112,6 +114,12 @@ class Open:
         """Put the exception on the innermost span that saw it, and only there."""
         if error is None or self.record.error_type is None or not self.span.is_recording():
             return
+        try:
+            self._record_once(error, scope)
+        except Exception as failure:  # noqa: BLE001 - somebody's __str__ may fail; the span must still end
+            swallowed("recording an exception", failure)
+
+    def _record_once(self, error: BaseException, scope: Scope | None) -> None:
         if scope is not None and any(each.seen_error == id(error) for each in scope.chain()):
             return
         for each in scope.chain() if scope is not None else ():
@@ -182,9 +190,10 @@ class OpenScope(Open):
     def leave(self, entered: tuple[Context, Context, Scope | None]) -> None:
         """Undo `enter` where ours is still current; a context that others have put on top stays."""
         before, ours, scope = entered
-        self._recorder.scopes.leave(self.scope, scope)
+        live = scope.live() if scope is not None else None
+        self._recorder.scopes.leave(self.scope, live)
         if otel_context.get_current() is ours:
-            otel_context.attach(before)
+            otel_context.attach(before if live is scope else _inside(live, before))
 
     def swap(self, state: tuple[Context, Scope | None] | None) -> tuple[Context, Scope | None]:
         """Put another state of both contexts in place and return the one that was there.
@@ -216,6 +225,24 @@ class OpenScope(Open):
             recorder.scopes.count(scope.parent, tool_entry(record))
         self._end_span(lambda: recorder.encoder.scope_end(record, scope), elapsed_ns)
         recorder.instruments.scope(record, scope, elapsed_ns / 1e9)
+
+
+def _inside(scope: Scope | None, context: Context) -> Context:
+    """A context right inside a scope, for one whose scope has ended meanwhile."""
+    span = scope.span if scope is not None and scope.span is not None else trace.INVALID_SPAN
+    return trace.set_span_in_context(span, context)
+
+
+_process = object()
+"""Stands for this process: a forked child has another."""
+
+
+def _new_process() -> None:
+    global _process  # noqa: PLW0603 - the only way to tell a child from its parent without a system call
+    _process = object()
+
+
+os.register_at_fork(after_in_child=_new_process)
 
 
 def _attach(span: Span) -> tuple[Context, Context]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -68,7 +69,10 @@ class Recorder:
         self.stages = stages(book, self.scopes)
         self.digest_key = config.digest_key or os.urandom(32)
         self.implicit: OpenScope | None = None
+        self.sessions: WeakSet[OpenScope] = WeakSet()
+        self._opening = False
         self._auto_session = auto_session
+        _recorders.add(self)
         self._tracer = trace.get_tracer(SCOPE_NAME, __version__, tracer_provider, profile.schema_url)
 
     # --- starting ---
@@ -84,8 +88,10 @@ class Recorder:
         start_ns = time.time_ns()
         span = self._tracer.start_span(name, context, SpanKind.CLIENT, attributes, start_time=start_ns)
         span_id = span.get_span_context().span_id
-        if scope is not None and span_id:
-            self.scopes.remember(span_id, scope)
+        if scope is not None:
+            self.scopes.starting(scope)
+            if span_id and span_id != parent.span_id:  # tracers without an SDK hand on the parent's id
+                self.scopes.remember(span_id, scope)
         return OpenCall(self, call, span, start_ns, scope)
 
     def start_scope(self, record: Record, owner: int = 0) -> OpenScope:
@@ -110,12 +116,16 @@ class Recorder:
         owner: int = 0,
         implicit: bool = False,
     ) -> OpenScope:
+        self.scopes.starting(around)
         scope = Scope(record.kind, around, _stamps(record), owner)
         name, attributes = self.encoder.scope_start(record, scope.stamps)
         start_ns = time.time_ns()
         span = self._tracer.start_span(name, context, SpanKind.INTERNAL, attributes, start_time=start_ns)
         self.scopes.opened(scope, span, outer_span_id, implicit)
-        return OpenScope(self, record, span, start_ns, scope)
+        opened = OpenScope(self, record, span, start_ns, scope)
+        if record.kind == "session":
+            self.sessions.add(opened)
+        return opened
 
     def _parent(self) -> tuple[Context, SpanContext]:
         """The context to start a span in, and its parent.
@@ -149,11 +159,15 @@ class Recorder:
     def open_implicit(self) -> None:
         """Open the session of the process, if none is open."""
         with _implicit_lock:
-            if self.implicit is not None:
+            if self.implicit is not None or self._opening:
                 return
-            # a trace of its own: it outlives whatever span happens to be current now
-            record = Session(None, new_session_id())
-            self.implicit = self._open(record, None, Context(), 0, implicit=True)
+            self._opening = True  # a processor of the program may come back here while the span starts
+            try:
+                # a trace of its own: it outlives whatever span happens to be current now
+                record = Session(None, new_session_id())
+                self.implicit = self._open(record, None, Context(), 0, implicit=True)
+            finally:
+                self._opening = False
 
     def end_implicit(self, outcome: str | None) -> bool:
         """End the session of the process; False if none is open."""
@@ -164,8 +178,30 @@ class Recorder:
             opened.record.outcome = outcome
         return opened.finish()
 
+    def end_sessions(self) -> None:
+        """End every session that is still open; the program is about to."""
+        self.end_implicit(None)
+        for opened in list(self.sessions):
+            opened.finish("abandoned")
 
-_implicit_lock = Lock()
+    def forget_parent(self) -> None:
+        """In the child of a fork: the session of the process is the parent's to end."""
+        self.implicit = None
+        self.scopes.implicit = None
+
+
+_implicit_lock = RLock()
+_recorders: WeakSet[Recorder] = WeakSet()
+
+
+def _after_fork() -> None:
+    global _implicit_lock  # noqa: PLW0603 - the parent may have held it while forking
+    _implicit_lock = RLock()
+    for recorder in _recorders:
+        recorder.forget_parent()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def new_session_id() -> str:

@@ -64,10 +64,16 @@ class Steps:
 
     async def close(self, generator: AsyncGenerator[Any, Any]) -> None:
         """The consumer has left: close the generator and end the scope."""
-        with self:
-            await generator.aclose()
-        if self._opened is not None:
-            self._opened.finish("closed", clock_ns=self.last_ns)
+        opened = self._opened
+        try:
+            with self:
+                await generator.aclose()
+        except BaseException as error:
+            if opened is not None:
+                opened.fail(error)
+            raise
+        if opened is not None:
+            _end_elsewhere(opened, self.last_ns)
 
 
 async def run_coroutine(coroutine: Awaitable[Any], opened: OpenScope) -> Any:
@@ -75,6 +81,10 @@ async def run_coroutine(coroutine: Awaitable[Any], opened: OpenScope) -> Any:
     entered = opened.enter()
     try:
         result = await coroutine
+    except GeneratorExit:
+        opened.leave(entered)
+        _end_elsewhere(opened, time.perf_counter_ns())
+        raise
     except BaseException as error:
         opened.leave(entered)
         opened.fail(error)
@@ -98,8 +108,7 @@ def run_generator(generator: Generator[Any, Any, Any], opened: OpenScope) -> Gen
             except GeneratorExit:
                 with steps:
                     generator.close()
-                # perhaps run by the garbage collector, inside somebody's lock: end it elsewhere
-                dropped.leave(lambda: opened.finish("closed", clock_ns=steps.last_ns))
+                _end_elsewhere(opened, steps.last_ns)
                 raise
             except BaseException as error:  # noqa: BLE001 - thrown in, for the generator to handle
                 advance = functools.partial(generator.throw, error)
@@ -113,3 +122,9 @@ def run_generator(generator: Generator[Any, Any, Any], opened: OpenScope) -> Gen
     except BaseException as error:
         opened.fail(error)
         raise
+
+
+def _end_elsewhere(opened: OpenScope, clock_ns: int) -> None:
+    """End a scope whose code was closed, perhaps by the garbage collector inside somebody's lock."""
+    dropped.watch()
+    dropped.leave(lambda: opened.finish("closed", clock_ns=clock_ns))
