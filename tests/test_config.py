@@ -26,6 +26,10 @@ WRONG: list[tuple[str, Any, str]] = [
     ("digest_key", b"", "1 to 64 bytes"),
     ("instrument", ["openai", "nothing"], "openai"),
     ("instrument", 5, "a list of names"),
+    ("price_rules", ["x"], "Price, Alias and Adjust"),
+    ("price_hook", 5, "a function"),
+    ("tracer_provider", object(), "get_tracer"),
+    ("meter_provider", 5, "get_meter"),
 ]
 
 
@@ -33,7 +37,7 @@ WRONG: list[tuple[str, Any, str]] = [
 def test_wrong_arguments_stop_init(setting: str, value: Any, allowed: str) -> None:
     """The error names the setting, the value and what is allowed, and nothing has been started."""
     with pytest.raises(ConfigError) as error:
-        ao.init(tracer_provider=trace.NoOpTracerProvider(), **{setting: value})
+        ao.init(**{"tracer_provider": trace.NoOpTracerProvider(), setting: value})
     assert setting in str(error.value)
     assert allowed in str(error.value)
     assert not ao.init(tracer_provider=trace.NoOpTracerProvider()).config.capture_content
@@ -53,7 +57,7 @@ def test_malformed_price_file_stops_init(tmp_path: Path) -> None:
 def test_unknown_names_to_instrument() -> None:
     """`instrument` and `uninstrument` name what there is."""
     for function in (ao.instrument, ao.uninstrument):
-        with pytest.raises(ConfigError, match="nothing.*openai"):
+        with pytest.raises(ConfigError, match=r"nothing.*openai"):
             function("nothing")
 
 
@@ -118,3 +122,19 @@ def test_init_is_idempotent(caplog: pytest.LogCaptureFixture) -> None:
         assert "again with other settings" in caplog.text
     finally:
         ao.shutdown()
+
+
+def test_instrumenting_nothing() -> None:
+    """An empty list of libraries means none."""
+    import inspect
+
+    import openai
+
+    client = openai.OpenAI(api_key="k")
+    before = inspect.getattr_static(type(client.chat.completions), "create")
+    ao.init(tracer_provider=TracerProvider(shutdown_on_exit=False), instrument=[])
+    try:
+        assert inspect.getattr_static(type(client.chat.completions), "create") is before
+    finally:
+        ao.shutdown()
+        client.close()

@@ -64,9 +64,7 @@ def run(function: Any, *args: Any, **kwargs: Any) -> Any:
 @each
 @pytest.mark.parametrize("function", KINDS, ids=lambda f: f.__name__)
 @pytest.mark.parametrize("form", ["bare", "called", "named"])
-def test_same_function_as_before(
-    captured: Captured, decorator: Any, function: Any, form: str
-) -> None:
+def test_same_function_as_before(captured: Captured, decorator: Any, function: Any, form: str) -> None:
     """Result, kind, signature, name and docs are those of the function; one span a call."""
     wrap = {"bare": decorator, "called": decorator(), "named": decorator(name="mine")}[form]
     decorated = wrap(function)

@@ -6,7 +6,7 @@ import io
 from decimal import Decimal
 from typing import Any
 
-from otel_agentops.viewer import ReceivedSpan, as_json, build, render, rows, totals
+from otel_agentops.viewer import ReceivedSpan, as_json, build, render, totals
 
 GOLDEN = """\
 

@@ -96,13 +96,13 @@ def grpc_collector() -> Iterator[Received]:
     received = Received()
 
     class Traces(trace_service_pb2_grpc.TraceServiceServicer):
-        def Export(self, request: Any, context: Any) -> Any:
+        def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC names it
             received.headers.append({key: str(value) for key, value in context.invocation_metadata()})
             received.take_spans(request)
             return trace_service_pb2.ExportTraceServiceResponse()
 
     class Metrics(metrics_service_pb2_grpc.MetricsServiceServicer):
-        def Export(self, request: Any, context: Any) -> Any:
+        def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC names it
             received.take_metrics(request)
             return metrics_service_pb2.ExportMetricsServiceResponse()
 

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from export.collector import grpc_collector, http_collector, make_certificate
 
 PROGRAM = """
@@ -23,9 +24,7 @@ SPANS = ["chat gpt-4o-mini", "invoke_agent a", "invoke_workflow s"]
 METRICS = {"gen_ai.client.operation.duration", "gen_ai.client.token.usage"}
 
 
-def run(
-    program: str, expect: int = 0, **environ: str
-) -> subprocess.CompletedProcess[str]:
+def run(program: str, expect: int = 0, **environ: str) -> subprocess.CompletedProcess[str]:
     """A program in a process of its own, with these variables and no other of OpenTelemetry's."""
     authorities = {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"}
     clean = {
@@ -35,6 +34,7 @@ def run(
     }
     done = subprocess.run(
         [sys.executable, "-c", program],
+        check=False,
         env={**clean, **environ},
         capture_output=True,
         text=True,
@@ -95,9 +95,7 @@ def test_tls(tmp_path: Path) -> None:
 def test_console_beside_otlp() -> None:
     """Several destinations at once: the console and a collector."""
     with http_collector() as collector:
-        done = run(
-            PROGRAM, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_TRACES_EXPORTER="otlp,console"
-        )
+        done = run(PROGRAM, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_TRACES_EXPORTER="otlp,console")
     assert collector.spans == SPANS
     assert done.stdout.count('"trace_id"') >= 3
     assert "invoke_agent a" in done.stdout
@@ -258,3 +256,60 @@ def test_a_crashing_script_sends_what_it_has() -> None:
         done = run(SCRIPT.format(end="1 / 0"), expect=1, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
     assert collector.spans == ["chat gpt-4o-mini", "invoke_workflow"]
     assert "ZeroDivisionError" in done.stderr
+
+
+OPEN = """
+import otel_agentops as ao
+ao.init(auto_session=False)
+session = ao.start_session("never ended")
+with ao.operation("o"):
+    pass
+"""
+
+
+def test_sessions_open_at_exit() -> None:
+    """A session that nobody ended ends with the program."""
+    with http_collector() as collector:
+        run(OPEN, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
+    assert collector.spans == ["o", "invoke_workflow never ended"]
+
+
+FORK = """
+import os, otel_agentops as ao
+ao.init()
+with ao.operation("parent"):
+    pass
+with ao.session("s"):
+    if os.fork() == 0:
+        with ao.operation("child"):
+            pass
+        raise SystemExit
+    os.wait()
+"""
+
+
+def test_fork() -> None:
+    """A child sends what it made, and never the parent's sessions a second time."""
+    with http_collector() as collector:
+        run(FORK, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
+    assert sorted(collector.spans) == ["child", "invoke_workflow", "invoke_workflow s", "parent"]
+
+
+WRONG_FILE = """
+import otel_agentops as ao, openai
+ao.instrument("openai")
+try:
+    openai.OpenAI(api_key="k", base_url="http://127.0.0.1:9", max_retries=0).embeddings.create(model="m", input="x")
+except openai.APIConnectionError:
+    print("as without us")
+"""
+
+
+def test_wrong_price_file_by_variable(tmp_path: Path) -> None:
+    """A price file that the environment names and that is wrong is reported; the program runs."""
+    file = tmp_path / "prices.toml"
+    file.write_text("[[price]]\noops = 1\n")
+    for program in (WRONG_FILE, WRONG_FILE.replace('ao.instrument("openai")', "ao.init(exporters=['none'])")):
+        done = run(program, OTEL_AGENTOPS_PRICES=str(file))
+        assert done.stdout == "as without us\n"
+        assert "OTEL_AGENTOPS_PRICES" in done.stderr

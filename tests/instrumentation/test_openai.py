@@ -89,7 +89,8 @@ inner = sys.modules.get("openai.resources.chat.completions.completions", module)
 import openai
 client = openai.OpenAI(api_key="k")
 client.chat
-assert type(inspect.getattr_static(type(client.chat.completions), "create")).__module__.startswith("otel_agentops")
+method = inspect.getattr_static(type(client.chat.completions), "create")
+assert type(method).__module__.startswith("otel_agentops")
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
@@ -156,9 +157,11 @@ def test_the_host_tells_the_provider(url: str, captured: Captured) -> None:
         raise httpx.ConnectError("no network in tests")
 
     http_client = httpx.Client(transport=httpx.MockTransport(refuse))
-    with openai.OpenAI(api_key="k", base_url=url, max_retries=0, http_client=http_client) as client:
-        with pytest.raises(APIConnectionError):
-            client.chat.completions.create(**body(CHAT))
+    with (
+        openai.OpenAI(api_key="k", base_url=url, max_retries=0, http_client=http_client) as client,
+        pytest.raises(APIConnectionError),
+    ):
+        client.chat.completions.create(**body(CHAT))
     span = captured.spans[0]
     assert (span.attributes or {})["gen_ai.provider.name"] == HOSTS[url]
     assert (span.attributes or {})["error.type"] == "openai.APIConnectionError"

@@ -157,9 +157,12 @@ def test_never_read(captured: Captured, client: openai.OpenAI) -> None:
 
 def test_broken(captured: Captured) -> None:
     """A connection that breaks is the caller's error and the call's."""
-    with ReplayServer([STREAM], cut_after=3) as broken, openai.OpenAI(**client_kwargs(broken)) as client:
-        with pytest.raises(Exception) as raised:
-            list(client.chat.completions.create(**PROMPT))
+    with (
+        ReplayServer([STREAM], cut_after=3) as broken,
+        openai.OpenAI(**client_kwargs(broken)) as client,
+        pytest.raises(Exception) as raised,
+    ):
+        list(client.chat.completions.create(**PROMPT))
     attributes = ended(captured)
     assert attributes["error.type"].endswith(type(raised.value).__name__)
     assert attributes["gen_ai.response.finish_reasons"] == ("error",)
@@ -294,6 +297,40 @@ def test_raw(captured: Captured, client: openai.OpenAI) -> None:
     assert ended(captured)["gen_ai.usage.output_tokens"] == FACTS["output_tokens"]
 
 
+def test_parsed_raw_stream_outlives_the_raw_answer(captured: Captured, client: openai.OpenAI) -> None:
+    """Keeping only the parsed stream is how frameworks use it; the call ends with the stream."""
+    stream = client.chat.completions.with_raw_response.create(**PROMPT).parse()
+    gc.collect()
+    assert captured.spans == []
+    list(stream)
+    assert ended(captured)["gen_ai.usage.output_tokens"] == FACTS["output_tokens"]
+
+
+def test_raw_with_an_odd_stream_argument(captured: Captured, client: openai.OpenAI) -> None:
+    """`stream=1` streams, as far as the SDK is concerned."""
+    raw = client.chat.completions.with_raw_response.create(**{**PROMPT, "stream": 1})
+    assert len(list(raw.parse())) == len(STREAM.documents())
+
+
+def test_pieces_of_a_size(captured: Captured, client: openai.OpenAI) -> None:
+    """The arguments of the SDK's own methods go through."""
+    with client.chat.completions.with_streaming_response.create(**PROMPT) as raw:
+        assert all(len(piece) <= 100 for piece in raw.iter_bytes(chunk_size=100))
+    assert ended(captured)["gen_ai.usage.output_tokens"] == FACTS["output_tokens"]
+
+
+def test_the_proxy_claims_no_more_than_the_stream(captured: Captured, client: openai.OpenAI) -> None:
+    """Code that asks what a stream can do gets the SDK's answer."""
+    import contextlib
+    from collections.abc import Collection, Sized
+
+    stream = client.chat.completions.create(**PROMPT)
+    for kind in (contextlib.AbstractAsyncContextManager, Sized, Collection):
+        assert not isinstance(stream, kind)
+    assert not any(hasattr(stream, name) for name in ("__aenter__", "__len__", "__getitem__", "__anext__"))
+    stream.close()
+
+
 def parse_it(raw: Any) -> None:
     """Let the SDK parse."""
     list(raw.parse())
@@ -369,9 +406,11 @@ UNASKED: dict[str, Any] = dict(PLAIN.request)  # type: ignore[arg-type]
 @pytest.fixture
 def openai_host() -> Iterator[tuple[ReplayServer, openai.OpenAI]]:
     """A client that means api.openai.com, through a proxy on this machine that answers for it."""
-    with ReplayServer([PLAIN], synthesize_usage=USAGE) as running:
-        with openai.OpenAI(**proxied_client_kwargs(running), max_retries=0) as client:
-            yield running, client
+    with (
+        ReplayServer([PLAIN], synthesize_usage=USAGE) as running,
+        openai.OpenAI(**proxied_client_kwargs(running), max_retries=0) as client,
+    ):
+        yield running, client
 
 
 def test_usage_is_asked_for_and_hidden(

@@ -123,10 +123,13 @@ def test_only_model_calls_are_priced(pipeline: Pipeline, operation: str) -> None
 
 def test_foreign_spans_join_the_scope(pipeline: Pipeline) -> None:
     """Foreign spans are stamped and their calls counted to the session around them."""
-    with ao.session("s", session_id="id", tags=["x"]) as session, ao.agent("a"):
-        with pipeline.tracer.start_as_current_span("step"):
-            with pipeline.tracer.start_as_current_span("call", attributes=FOREIGN):
-                pass
+    with (
+        ao.session("s", session_id="id", tags=["x"]) as session,
+        ao.agent("a"),
+        pipeline.tracer.start_as_current_span("step"),
+        pipeline.tracer.start_as_current_span("call", attributes=FOREIGN),
+    ):
+        pass
     for name in ("step", "call"):
         attributes = pipeline.attributes(name)
         assert attributes["session.id"] == "id"
@@ -153,11 +156,13 @@ def test_children_of_foreign_spans_stay_in_the_scope(pipeline: Pipeline) -> None
 
 def test_emitters_attributes_are_kept(pipeline: Pipeline) -> None:
     """What the emitter wrote under the same name stands."""
-    with ao.session("s", session_id="ours"):
-        with pipeline.tracer.start_as_current_span(
+    with (
+        ao.session("s", session_id="ours"),
+        pipeline.tracer.start_as_current_span(
             "call", attributes={**FOREIGN, "session.id": "theirs", "gen_ai.usage.cost": 7.0}
-        ):
-            pass
+        ),
+    ):
+        pass
     attributes = pipeline.attributes("call")
     assert attributes["session.id"] == "theirs"
     assert attributes["gen_ai.usage.cost"] == 7.0
@@ -223,15 +228,28 @@ def test_concurrent_processors() -> None:
     made = Pipeline(provider)
     ao.init(tracer_provider=provider, auto_session=False, instrument=[])
     try:
-        with ao.session("s", session_id="id") as session:
-            with made.tracer.start_as_current_span("call", attributes=FOREIGN):
-                pass
+        with (
+            ao.session("s", session_id="id") as session,
+            made.tracer.start_as_current_span("call", attributes=FOREIGN),
+        ):
+            pass
     finally:
         ao.shutdown()
     assert made.attributes("call")["gen_ai.usage.cost"] == pytest.approx(float(COST))
     assert made.attributes("call")["session.id"] == "id"
     assert session.total.model_calls == 1
     provider.shutdown()
+
+
+def test_two_processors_of_ours_are_one(started: ao.Runtime) -> None:
+    """A provider that got our processor twice counts each call once."""
+    made = Pipeline()
+    made.provider.add_span_processor(ao.AgentOpsSpanProcessor())
+    with ao.session("s") as session:
+        with made.tracer.start_as_current_span("call", attributes=FOREIGN):
+            pass
+    assert session.total.model_calls == started.total.model_calls == 1
+    made.provider.shutdown()
 
 
 def test_many_spans_from_many_threads(pipeline: Pipeline) -> None:
@@ -292,7 +310,8 @@ with ao.session("s") as session, ao.agent("a"):
     with trace.get_tracer("theirs").start_as_current_span("call", attributes={FOREIGN!r}):
         pass
 assert session.total.model_calls == 1
-assert [span.name for span in exporter.get_finished_spans()] == ["call", "invoke_agent a", "invoke_workflow s"]
+names = [span.name for span in exporter.get_finished_spans()]
+assert names == ["call", "invoke_agent a", "invoke_workflow s"]
 assert exporter.get_finished_spans()[0].attributes["gen_ai.usage.cost"] > 0
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

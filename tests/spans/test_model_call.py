@@ -6,10 +6,10 @@ import json
 from decimal import Decimal
 
 import pytest
-from support.conventions import check_metrics, check_span
 
 import otel_agentops as ao
 from otel_agentops.testing import Captured, capture
+from support.conventions import check_metrics, check_span
 
 
 def test_everything_that_can_be_said(profile: str) -> None:
@@ -77,9 +77,11 @@ def test_batch_costs_half(captured: Captured) -> None:
 
 def test_cost_names_of_the_proposal() -> None:
     """The open proposal's names are written instead of ours, not besides."""
-    with capture(cost_names="otel-443", auto_session=False) as captured:
-        with ao.model_call(provider="openai", model="gpt-4o-mini") as call:
-            call.response(usage=ao.Usage(input_tokens=10, output_tokens=2))
+    with (
+        capture(cost_names="otel-443", auto_session=False) as captured,
+        ao.model_call(provider="openai", model="gpt-4o-mini") as call,
+    ):
+        call.response(usage=ao.Usage(input_tokens=10, output_tokens=2))
     attributes = captured.spans[0].attributes or {}
     assert "gen_ai.usage.cost" not in attributes
     assert attributes["gen_ai.usage.cost.amount"] == pytest.approx(2.7e-6)
@@ -120,7 +122,9 @@ def test_odd_input_never_raises(captured: Captured) -> None:
 
 def test_content_is_off_unless_asked() -> None:
     """Messages given to a call are not written without the setting."""
-    with capture(auto_session=False) as captured:
-        with ao.model_call(provider="openai", model="m", messages="secret", system="secret") as call:
-            call.response(output="secret")
+    with (
+        capture(auto_session=False) as captured,
+        ao.model_call(provider="openai", model="m", messages="secret", system="secret") as call,
+    ):
+        call.response(output="secret")
     assert "secret" not in str(dict(captured.spans[0].attributes or {}))

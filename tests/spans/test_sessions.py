@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from opentelemetry import context as otel_context
 from opentelemetry import trace
-from support.conventions import check_span
 
 import otel_agentops as ao
 from otel_agentops.testing import Captured, capture
+from support.conventions import check_span
 
 PRICE = Decimal("0.0000027")
 """What `call()` costs: 10 tokens in at 0.15 and 2 out at 0.60 US dollars a million."""
@@ -111,8 +111,7 @@ def test_tasks_count_to_the_scope_they_were_made_in(captured: Captured) -> None:
     asyncio.run(main())
     assert totals(captured, "invoke_workflow s")["model_calls"] == 50
     assert {
-        (span.attributes or {})["otel_agentops.total.model_calls"]
-        for span in captured.named("invoke_agent")
+        (span.attributes or {})["otel_agentops.total.model_calls"] for span in captured.named("invoke_agent")
     } == {1}
 
 
@@ -173,11 +172,10 @@ def test_retried_errors_are_counted(captured: Captured) -> None:
 
 def test_stamps(captured: Captured) -> None:
     """Everything inside carries the session, its user and tags, and the agent's name."""
-    with ao.session("s", session_id="id", user_id="u", conversation_id="c", tags=["x", "y"]):
-        with ao.agent("a"):
-            call()
-            with ao.model_call(provider="openai", model="e", operation="embeddings"):
-                pass
+    with ao.session("s", session_id="id", user_id="u", conversation_id="c", tags=["x", "y"]), ao.agent("a"):
+        call()
+        with ao.model_call(provider="openai", model="e", operation="embeddings"):
+            pass
     chat = captured.named("chat")[0].attributes or {}
     assert {name: chat[name] for name in STAMPS} == STAMPS
     assert "gen_ai.conversation.id" not in (captured.named("embeddings")[0].attributes or {})
@@ -210,10 +208,15 @@ def test_async_blocks(captured: Captured) -> None:
     """Every block is an async block, too."""
 
     async def main() -> None:
-        async with ao.session("s"), ao.agent("a"), ao.operation("o"), ao.tool("t"):
-            async with ao.model_call(provider="openai", model="gpt-4o-mini") as made:
-                await asyncio.sleep(0)
-                made.response(usage=ao.Usage(input_tokens=10, output_tokens=2))
+        async with (
+            ao.session("s"),
+            ao.agent("a"),
+            ao.operation("o"),
+            ao.tool("t"),
+            ao.model_call(provider="openai", model="gpt-4o-mini") as made,
+        ):
+            await asyncio.sleep(0)
+            made.response(usage=ao.Usage(input_tokens=10, output_tokens=2))
 
     asyncio.run(main())
     assert [s.name for s in captured.spans] == [
