@@ -9,6 +9,7 @@ Source: GenAI semantic conventions, schemas of `gen_ai.input.messages` and `gen_
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ __all__ = [
     "fields",
     "get",
     "json_or_text",
+    "settled",
     "text_part",
     "tool_call_part",
 ]
@@ -45,6 +47,28 @@ def get(thing: Any, name: str) -> Any:
     if type(thing) is dict:
         return thing.get(name)
     return thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
+
+
+def settled(value: Any, depth: int = 0) -> Any:
+    """A copy of plain data that nothing changes or consumes any more.
+
+    Containers are copied; what iteration would use up (generators, files, cursors) and what is nested
+    absurdly deep becomes a text that names its type; numbers that JSON lacks become None.
+    """
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if hasattr(type(value), "__next__") or hasattr(type(value), "__anext__") or depth > _DEPTH:
+        return f"<{type(value).__name__}>"
+    if isinstance(value, Mapping):
+        return {str(key): settled(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [settled(item, depth + 1) for item in value]
+    return value
+
+
+_DEPTH = 64
 
 
 def text_part(content: Any) -> Part:
@@ -115,7 +139,7 @@ def _plain_message(message: Any) -> dict[str, Any] | None:
 
 def _known_part(part: Any) -> Part:
     if isinstance(part, Mapping):
-        return {str(key): value for key, value in part.items()}
+        return {str(key): settled(value) for key, value in part.items()}
     return text_part(part)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import inspect
+import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -86,6 +87,26 @@ class InstrumentorContract:
         bare = {key: describe(*key) for key in targets_present(self.instrumentor)}
         with capture(auto_session=False):
             assert {key: describe(*key) for key in bare} == bare
+
+    def test_methods_can_be_copied_and_pickled(self) -> None:
+        """As they can be without us."""
+        with capture(auto_session=False):
+            for owner, name in targets_present(self.instrumentor):
+                method = getattr(owner, name)
+                assert copy.copy(method) is method
+                assert copy.deepcopy({"method": method})["method"] is method
+                assert pickle.loads(pickle.dumps(method)).__wrapped__ is method.__wrapped__
+
+    def test_a_patch_that_is_undone_around_ours(self) -> None:
+        """When a test puts the original back over ours, instrumenting again works."""
+        owner, name = next(targets_present(self.instrumentor))
+        original = inspect.getattr_static(owner, name)
+        with capture(auto_session=False):
+            setattr(owner, name, original)
+            ao.uninstrument(self.instrumentor.name)
+            ao.instrument(self.instrumentor.name)
+            assert inspect.getattr_static(owner, name) is not original
+        assert inspect.getattr_static(owner, name) is original
 
     def test_arguments_are_untouched(self, calls: list[Call]) -> None:
         """What the caller passes in is the same afterwards, down to the last nested value."""

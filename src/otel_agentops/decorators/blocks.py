@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from otel_agentops.accounting import Ledger
 from otel_agentops.decorators.functions import decorate
 from otel_agentops.failsafe import failsafe
+from otel_agentops.messages import settled
 from otel_agentops.records import AgentRun, Operation, Record, Session, ToolCall
 from otel_agentops.spans import OpenScope, current, new_session_id
 
@@ -96,7 +98,6 @@ class Block:
 
     def __init__(self, make: Make) -> None:
         self._make = make
-        self._open: list[Handle] = []
 
     def __call__(self, target: T) -> T:
         """Decorate: every call of the function opens one."""
@@ -115,13 +116,19 @@ class Block:
 
     def __enter__(self) -> Handle:
         handle = self.start()
-        self._open.append(handle)
+        _entered.set((*_entered.get(), (self, handle)))
         return handle
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._open.pop()._end(error)
+        entered = list(_entered.get())
+        for index in range(len(entered) - 1, -1, -1):
+            if entered[index][0] is self:
+                _, handle = entered.pop(index)
+                _entered.set(tuple(entered))
+                handle._end(error)
+                return
 
     async def __aenter__(self) -> Handle:
         return self.__enter__()
@@ -132,6 +139,10 @@ class Block:
         self.__exit__(kind, error, trace)
 
 
+_entered: ContextVar[tuple[tuple[Block, Handle], ...]] = ContextVar("otel_agentops_blocks", default=())
+"""With-blocks that this context is inside of: one `Block` may be entered by several tasks at once."""
+
+
 def _begin(
     make: Make, name: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], owner: int
 ) -> OpenScope | None:
@@ -140,19 +151,14 @@ def _begin(
         return None
     record = make(name)
     if isinstance(record, ToolCall) and recorder.encoder.capture_content:
-        record.arguments = _arguments(function, args, kwargs)
+        record.arguments = settled(_arguments(function, args, kwargs))
     return recorder.start_scope(record, owner)
-
-
-@functools.lru_cache(maxsize=1024)
-def _signature(function: Any) -> inspect.Signature:
-    return inspect.signature(function)
 
 
 def _arguments(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
     """Arguments by name, without the object of a method."""
     try:
-        bound = _signature(function).bind(*args, **kwargs).arguments
+        bound = inspect.signature(function).bind(*args, **kwargs).arguments
     except (TypeError, ValueError):  # the call itself will fail, or has no signature
         return dict(kwargs) or None
     return {name: value for name, value in bound.items() if name not in ("self", "cls")}
@@ -285,8 +291,7 @@ def session(
         tags: Marks for every span inside.
         metadata: Values for the session's own span; what is no text, number or bool is written as text.
     """
-    marks = tuple(str(tag) for tag in ((tags,) if isinstance(tags, str) else tags))
-    notes = {str(key): _plain_value(value) for key, value in (metadata or {}).items()}
+    marks, notes = _texts(tags), _notes(metadata)
 
     def make(own: str | None, default: str | None) -> Session:
         return Session(
@@ -299,6 +304,20 @@ def session(
         )
 
     return _made(name, lambda own: Block(functools.partial(make, own)))
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    """Tags as they should be; sessions are opened while requests are served, so nothing raises here."""
+    with failsafe("reading tags"):
+        items = (values,) if isinstance(values, str) else values or ()
+        return tuple(str(item) for item in items)
+    return ()
+
+
+def _notes(values: Any) -> dict[str, str | bool | int | float]:
+    with failsafe("reading metadata"):
+        return {str(key): _plain_value(value) for key, value in dict(values or {}).items()}
+    return {}
 
 
 def _plain_value(value: Any) -> str | bool | int | float:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from otel_agentops.accounting import digest
-from otel_agentops.failsafe import failsafe
-from otel_agentops.messages import as_message, as_messages, text_part
+from otel_agentops.failsafe import failsafe, failures
+from otel_agentops.messages import as_message, as_messages, settled, text_part
 from otel_agentops.records import ModelCall, Usage
 from otel_agentops.spans import OpenCall, current
 
@@ -24,7 +27,7 @@ class ModelCallBlock:
     """One model call of the program's own making: `with model_call(...) as call:`."""
 
     def __init__(self, call: ModelCall, prompt: tuple[Any, ...]) -> None:
-        self._call = call
+        self._asked = self._call = call
         self._prompt = prompt
         self._opened: OpenCall | None = None
         self._attached: Any = None
@@ -68,25 +71,28 @@ class ModelCallBlock:
             service_tier: The tier the provider served, where that decides the price.
             cost_usd: What the provider itself says the call costs; it wins over every price list.
         """
-        with failsafe("reading a response"):
-            call = self._call
-            for field, value in (
-                ("response_model", model),
-                ("usage", usage),
-                ("response_id", response_id),
-                ("service_tier", service_tier),
-                ("finish_reasons", None if finish_reasons is None else _words(finish_reasons)),
-                ("reported_cost_usd", None if cost_usd is None else Decimal(str(cost_usd))),
-            ):
-                if value is not None:
-                    setattr(call, field, value)
-            if output is not None and call.capture:
+        call = self._call
+        told: tuple[tuple[str, Any, Callable[[Any], Any]], ...] = (
+            ("response_model", model, str),
+            ("usage", usage, _usage),
+            ("response_id", response_id, str),
+            ("service_tier", service_tier, str),
+            ("finish_reasons", finish_reasons, _words),
+            ("reported_cost_usd", cost_usd, _dollars),
+        )
+        for field, value, read in told:
+            if value is not None:
+                with failsafe(f"reading {field}"):  # one odd value must not cost the others
+                    setattr(call, field, read(value))
+        if output is not None and call.capture:
+            with failsafe("reading output"):
                 call.output_messages = _output(output, call.finish_reasons)
 
     def __enter__(self) -> ModelCallBlock:
         with failsafe("starting a model call"):
             recorder = current()
             if recorder is not None:
+                self._call = copy.copy(self._asked)  # a block may be entered again
                 self._prepare(recorder.encoder.capture_content, recorder.digest_key)
                 self._opened = recorder.start_call(self._call)
                 self._attached = self._opened.attach()
@@ -100,7 +106,7 @@ class ModelCallBlock:
         if capture:
             call.input_messages = as_messages(messages) if messages is not None else None
             call.system_instructions = [text_part(system)] if system is not None else None
-            call.tool_definitions = list(tools) if tools is not None else None
+            call.tool_definitions = settled(tools) if isinstance(tools, list | tuple) else None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -122,6 +128,25 @@ class ModelCallBlock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.__exit__(kind, error, trace)
+
+
+def _usage(usage: Any) -> Usage:
+    """Counts as they must be: whole and not negative; what is not is unknown, and counted as odd."""
+    given = usage if isinstance(usage, Mapping) else vars(usage)
+    read = Usage()
+    for field in fields(Usage):
+        count = given.get(field.name)
+        if isinstance(count, float) and count.is_integer():
+            count = int(count)
+        if type(count) is int and count >= 0:
+            setattr(read, field.name, count)
+        elif count is not None:
+            failures[f"unreadable {field.name}"] += 1
+    return read
+
+
+def _dollars(cost: Any) -> Decimal:
+    return Decimal(str(cost))
 
 
 def _words(words: Sequence[str]) -> tuple[str, ...]:

@@ -6,7 +6,14 @@ import functools
 import inspect
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator
-from types import AsyncGeneratorType, CoroutineType, GeneratorType, MethodType
+from types import (
+    AsyncGeneratorType,
+    BuiltinFunctionType,
+    CoroutineType,
+    FunctionType,
+    GeneratorType,
+    MethodType,
+)
 from typing import Any, TypeVar
 
 from otel_agentops.failsafe import swallowed
@@ -55,9 +62,13 @@ def _nobody(_args: tuple[Any, ...]) -> int:
 def _function(function: Callable[..., Any], begin: Begin, owner: Owner = _nobody) -> Callable[..., Any]:
     """A wrapper of the same kind: frameworks ask `inspect` what they were given."""
     wrapper = _KINDS[_kind(function)](function, begin, owner)
-    if not inspect.isroutine(function) and not isinstance(function, functools.partial):
+    if not isinstance(function, _PLAIN):
         return _Callable(function, wrapper)
     return functools.wraps(function)(wrapper)
+
+
+_PLAIN = (FunctionType, MethodType, BuiltinFunctionType, functools.partial)
+"""Callables that are no more than that."""
 
 
 class _Callable(Proxy):

@@ -12,7 +12,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import (
     BatchSpanProcessor,
     SimpleSpanProcessor,
@@ -46,32 +46,37 @@ class Pipeline:
         self._resource = Resource.create(attributes)
         self.tracer_provider = TracerProvider(resource=self._resource, shutdown_on_exit=False)
         self.tracer_provider.add_span_processor(AgentOpsSpanProcessor())
+        self._switch = _Switch()
+        self.tracer_provider.add_span_processor(self._switch)
         self.meter_provider: MeterProvider | None = None
         self._spans: list[_Counted] = []
         self.start(config, exporters)
 
     def start(self, config: Config, exporters: Sequence[SpanExporter | str] = ()) -> None:
         """Connect exporters; also again after `stop`, for a program that starts over."""
-        self._processors: list[BatchSpanProcessor | SimpleSpanProcessor] = []
+        self._processors: list[SpanProcessor] = []
         self._spans = []
+        self._switch.targets = ()
         if config.sdk_disabled:
             return
-        for wanted in exporters or config.traces:
-            with failsafe(f"setting up the span exporter {wanted}"):
-                exporter = span_exporter(wanted, config.traces_protocol)
-                if exporter is not None:
-                    self._add(exporter, console=wanted == "console")
+        for wanted in exporters:  # a wrong one is the developer's, who named it right here
+            self._connect(wanted, span_exporter(wanted, config.traces_protocol))
+        for name in () if exporters else config.traces:
+            with failsafe(f"setting up the span exporter {name}"):
+                self._connect(name, span_exporter(name, config.traces_protocol))
         with failsafe("setting up metrics"):
             if self.meter_provider is None:
                 names = config.metrics if config.metrics is not None else () if exporters else ("otlp",)
                 self.meter_provider = _meter_provider(names, config.metrics_protocol, self._resource)
 
-    def _add(self, exporter: SpanExporter, console: bool) -> None:
+    def _connect(self, name: object, exporter: SpanExporter | None) -> None:
+        if exporter is None:
+            return
         counted = _Counted(exporter)
-        processor = SimpleSpanProcessor(counted) if console else BatchSpanProcessor(counted)
+        processor = SimpleSpanProcessor(counted) if name == "console" else BatchSpanProcessor(counted)
         self._spans.append(counted)
         self._processors.append(processor)
-        self.tracer_provider.add_span_processor(processor)
+        self._switch.targets = tuple(self._processors)
 
     def flush(self, timeout_s: float) -> bool:
         """Send what is waiting.
@@ -139,6 +144,23 @@ def _within(
     return len(done) == len(works)
 
 
+class _Switch(SpanProcessor):
+    """Passes ended spans on to what is connected now: a provider can add processors but never drop one."""
+
+    targets: tuple[SpanProcessor, ...] = ()
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Pass on; a failing destination must not keep the span from the next one."""
+        for target in self.targets:
+            with failsafe("handing on a span"):
+                target.on_end(span)
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Pass on, for those who flush the provider themselves."""
+        answers = [target.force_flush(timeout_millis) for target in self.targets]
+        return all(answers)
+
+
 class _Counted(SpanExporter):
     """An exporter whose answers are remembered."""
 
@@ -186,6 +208,8 @@ def span_exporter(wanted: SpanExporter | str, protocol: str) -> SpanExporter | N
         ConfigError: No exporter has that name.
     """
     if not isinstance(wanted, str):
+        if not hasattr(wanted, "export"):
+            raise ConfigError("exporters", wanted, "names, URLs and objects with export()")
         return wanted
     scheme = wanted.partition("://")[0]
     make = _SPAN_EXPORTERS.get(scheme)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from otel_agentops.failsafe import failures
+from otel_agentops.failsafe import failsafe, failures
 from otel_agentops.instrumentation import openai_answers as answers
 from otel_agentops.instrumentation.base import ABSENT, Instrumentor, Target, given
 from otel_agentops.instrumentation.openai_usage import ask_for_usage
@@ -163,21 +163,36 @@ def _is_azure(client: Any) -> bool:
 def _chat(resource: Any, kwargs: Mapping[str, Any], capture: bool) -> ModelCall:
     call = _read(resource, kwargs, _CHAT, "chat", "chat_completions")
     if capture:
-        call.capture = True
-        call.input_messages = as_messages(given(kwargs.get("messages")))
-        call.tool_definitions = _tools(given(kwargs.get("tools")))
+        _keep_content(call, _chat_content, kwargs)
     return call
+
+
+def _keep_content(
+    call: ModelCall, read: Callable[[ModelCall, Mapping[str, Any]], None], kwargs: Mapping[str, Any]
+) -> None:
+    """Read what is sent; a message that cannot be read costs its text, not the call."""
+    call.capture = True
+    with failsafe("reading content"):
+        read(call, kwargs)
+
+
+def _chat_content(call: ModelCall, kwargs: Mapping[str, Any]) -> None:
+    call.input_messages = as_messages(given(kwargs.get("messages")))
+    call.tool_definitions = _tools(given(kwargs.get("tools")))
 
 
 def _legacy(resource: Any, kwargs: Mapping[str, Any], capture: bool) -> ModelCall:
     call = _read(resource, kwargs, _LEGACY, "text_completion", None)
     if capture:
-        call.capture = True
-        prompt = given(kwargs.get("prompt"))
-        prompts = [prompt] if isinstance(prompt, str) else prompt
-        if isinstance(prompts, list) and all(isinstance(text, str) for text in prompts):
-            call.input_messages = [{"role": "user", "parts": [text_part(text)]} for text in prompts]
+        _keep_content(call, _legacy_content, kwargs)
     return call
+
+
+def _legacy_content(call: ModelCall, kwargs: Mapping[str, Any]) -> None:
+    prompt = given(kwargs.get("prompt"))
+    prompts = [prompt] if isinstance(prompt, str) else prompt
+    if isinstance(prompts, list) and all(isinstance(text, str) for text in prompts):
+        call.input_messages = [{"role": "user", "parts": [text_part(text)]} for text in prompts]
 
 
 def _embeddings(resource: Any, kwargs: Mapping[str, Any], _capture: bool) -> ModelCall:
@@ -187,13 +202,16 @@ def _embeddings(resource: Any, kwargs: Mapping[str, Any], _capture: bool) -> Mod
 def _responses(resource: Any, kwargs: Mapping[str, Any], capture: bool) -> ModelCall:
     call = _read(resource, kwargs, _RESPONSES, "chat", "responses")
     if capture:
-        call.capture = True
-        instructions = given(kwargs.get("instructions"))
-        if isinstance(instructions, str):
-            call.system_instructions = [text_part(instructions)]
-        call.input_messages = _input_items(given(kwargs.get("input")))
-        call.tool_definitions = _tools(given(kwargs.get("tools")))
+        _keep_content(call, _responses_content, kwargs)
     return call
+
+
+def _responses_content(call: ModelCall, kwargs: Mapping[str, Any]) -> None:
+    instructions = given(kwargs.get("instructions"))
+    if isinstance(instructions, str):
+        call.system_instructions = [text_part(instructions)]
+    call.input_messages = _input_items(given(kwargs.get("input")))
+    call.tool_definitions = _tools(given(kwargs.get("tools")))
 
 
 def _retrieve(resource: Any, kwargs: Mapping[str, Any], capture: bool) -> ModelCall:

@@ -32,6 +32,8 @@ __all__ = [
 
 
 def _count(value: Any) -> int | None:
+    if type(value) is float and value.is_integer():  # compatible servers write 5.0
+        value = int(value)
     return value if type(value) is int and value >= 0 else None
 
 
@@ -237,7 +239,9 @@ def _delta(choice: _Choice, delta: Any) -> None:
 
 def chat_done(call: ModelCall) -> None:
     """Put the choices of a stream together; one that broke off has the reason `error`."""
-    choices: dict[int, _Choice] = call.scratch or {}
+    choices: dict[int, _Choice] | None = call.scratch
+    if choices is None:  # no chunk came, or it was no stream after all
+        return
     call.scratch = None
     ordered = [choices[index] for index in sorted(choices, key=lambda at: at if _count(at) else 0)]
     if ordered:

@@ -67,7 +67,7 @@ def follow_stainless(
     if kind == "LegacyAPIResponse" and result.http_response.is_stream_consumed:
         # its body is already there; reading it again runs none of the caller's parsers
         read_body(result.http_response, state)
-        call.finish()
+        state.finish()
         return result
     watch()
     return _PROXIES[kind](result, state)

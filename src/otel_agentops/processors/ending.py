@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["before_end"]
 
+_HOOKS = "_otel_agentops_hooks"
+
 Hook = Callable[["Span"], None]
 
 _classes: WeakKeyDictionary[type, type] = WeakKeyDictionary()
@@ -37,12 +39,14 @@ def before_end(span: Span, hook: Hook) -> None:
         return
     if not hasattr(kind, "_otel_agentops_hook"):
         span.__class__ = _classes.get(kind) or _subclass(kind)
-    span.__dict__["_otel_agentops_hooks"] = (*span.__dict__.get("_otel_agentops_hooks", ()), hook)
+    hooks = vars(span).get(_HOOKS, ())
+    if hook not in hooks:  # two processors of ours on one provider are one
+        vars(span)[_HOOKS] = (*hooks, hook)
 
 
 def _subclass(kind: type) -> type:
     def end(self: Any, end_time: int | None = None) -> None:
-        hooks = self.__dict__.pop("_otel_agentops_hooks", ())
+        hooks = vars(self).pop(_HOOKS, ())
         if hooks and self.is_recording():
             for hook in hooks:
                 _run(hook, self)

@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from otel_agentops.failsafe import swallowed
-from otel_agentops.messages import json_or_text
+from otel_agentops.messages import json_or_text, settled
 from otel_agentops.records import AgentRun, ModelCall, Operation, Session, ToolCall
 from otel_agentops.semconv import START_FIELDS, own
 
@@ -39,16 +39,16 @@ def to_json(value: Any) -> str:
     core = sys.modules.get("pydantic_core")
     if core is not None:
         try:
-            return str(core.to_json(value, fallback=_fallback), "utf-8")
+            return str(core.to_json(value, inf_nan_mode="null", fallback=_fallback), "utf-8")
         except Exception:  # noqa: BLE001, S110 - whatever it was, the standard library decides
             pass
-    text = _JSON.encode(value)
+    text = _encode(_JSON, value)
     if text.isascii():
         return text
     try:
         text.encode()
     except UnicodeEncodeError:  # lone surrogates cannot be exported: escape them
-        return _ASCII_JSON.encode(value)
+        return _encode(_ASCII_JSON, value)
     return text
 
 
@@ -64,8 +64,15 @@ def _fallback(value: Any) -> Any:
     return dump(mode="json") if callable(dump) else str(value)
 
 
-_JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=_fallback)
-_ASCII_JSON = json.JSONEncoder(separators=(",", ":"), default=_fallback)
+def _encode(encoder: json.JSONEncoder, value: Any) -> str:
+    try:
+        return encoder.encode(value)
+    except ValueError:  # NaN or infinity, which JSON has no way to write
+        return encoder.encode(settled(value))
+
+
+_JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_fallback)
+_ASCII_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=_fallback)
 
 
 class _Table:
@@ -207,7 +214,7 @@ def _as_object(value: Any) -> Any:
     if isinstance(value, str):
         value = json_or_text(value)
     fields = isinstance(value, Mapping) or hasattr(value, "model_dump") or is_dataclass(value)
-    return value if fields else {"result": value}
+    return settled(value) if fields else {"result": settled(value)}
 
 
 def _ending(record: Record, attributes: Attributes) -> None:

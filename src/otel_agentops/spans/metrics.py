@@ -157,7 +157,10 @@ def _scope_attributes(record: Record, scope: Scope) -> dict[str, Any]:
         return {"gen_ai.workflow.name": name} if name else {}
     if scope.kind == "agent":
         return {"gen_ai.agent.name": name} if name else {}
-    attributes: dict[str, Any] = {"gen_ai.tool.name": name, "gen_ai.tool.type": "function"}
+    attributes: dict[str, Any] = {"gen_ai.tool.name": name}
+    tool_type = getattr(record, "tool_type", None)
+    if tool_type:
+        attributes["gen_ai.tool.type"] = tool_type
     agent = scope.stamps.get("gen_ai.agent.name")
     if agent:
         attributes["gen_ai.agent.name"] = agent
