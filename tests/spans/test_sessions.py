@@ -312,3 +312,33 @@ def test_after_shutdown_everything_passes_through() -> None:
     assert session.total.model_calls == 0
     assert session.session_id is None
     assert ao.operation(lambda: 5)() == 5
+
+
+def test_calls_of_an_agents_turn() -> None:
+    """The newest conventions count an agent's own calls: those of its operations, not of sub-agents."""
+    from support.conventions import check_metrics
+
+    with capture(semconv="latest", auto_session=False) as captured:
+        with ao.agent("boss"):
+            with ao.operation("o"):
+                call()
+            with ao.tool("t"):
+                call()
+            with ao.agent("helper"):
+                call()
+        data = captured.metrics
+        assert check_metrics(data, "latest") == []
+    points = {
+        (metric.name, point.attributes["gen_ai.agent.name"]): point.sum
+        for resource in data.resource_metrics  # type: ignore[union-attr]
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        if metric.name.startswith("gen_ai.invoke_agent.") and "calls" in metric.name
+        for point in metric.data.data_points
+    }
+    assert points == {
+        ("gen_ai.invoke_agent.inference_calls", "boss"): 2,
+        ("gen_ai.invoke_agent.tool_calls", "boss"): 1,
+        ("gen_ai.invoke_agent.inference_calls", "helper"): 1,
+        ("gen_ai.invoke_agent.tool_calls", "helper"): 0,
+    }

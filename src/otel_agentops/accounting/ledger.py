@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from otel_agentops.records import Usage
 
-__all__ = ["Entry", "Ledger", "post"]
+__all__ = ["Entry", "Ledger", "OwnCalls", "post"]
 
 _ADD = Context(prec=50).add
 """Addition that does not depend on the decimal context of the application."""
@@ -95,6 +95,14 @@ class Ledger:
         return f"Ledger({values})"
 
 
+@dataclass(slots=True)
+class OwnCalls:
+    """Calls of one scope itself, for the conventions' metrics of an agent's turn."""
+
+    model_calls: int = 0
+    tool_calls: int = 0
+
+
 _lock = RLock()
 
 
@@ -106,8 +114,11 @@ def _unlock_child() -> None:
 os.register_at_fork(after_in_child=_unlock_child)
 
 
-def post(entry: Entry, ledgers: Iterable[Ledger]) -> None:
-    """Add an entry to several ledgers at once, so that a reader never sees one without the other."""
+def post(entry: Entry, ledgers: Iterable[Ledger], own: Iterable[OwnCalls] = ()) -> None:
+    """Add an entry to several ledgers at once, so that no two threads get in each other's way."""
     with _lock:
         for ledger in ledgers:
             ledger.add(entry)
+        for calls in own:
+            calls.model_calls += entry.model_calls
+            calls.tool_calls += entry.tool_calls

@@ -11,7 +11,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from otel_agentops.accounting.ledger import Entry, Ledger, post
+from otel_agentops.accounting.ledger import Entry, Ledger, OwnCalls, post
 from otel_agentops.failsafe import warn_once
 
 if TYPE_CHECKING:
@@ -37,8 +37,7 @@ class Scope:
         stamps: Attributes that every span started inside is given.
         open: Whether it has not ended yet; a closed scope takes nothing any more.
         outer_span_id: Span that was current when the scope was opened, 0 if none.
-        own_model_calls: Model calls made directly in it, those of nested agents excluded.
-        own_tool_calls: The same for tool executions.
+        own: Calls made in it, also in its operations and tools, those of nested agents excluded.
         provider: Provider of the first model call inside; None before there was one.
         owner: `id()` of the object whose method opened it; 0 for functions and blocks.
         seen_error: `id()` of the last exception recorded inside, so that it is recorded once.
@@ -50,8 +49,7 @@ class Scope:
         "ledger",
         "open",
         "outer_span_id",
-        "own_model_calls",
-        "own_tool_calls",
+        "own",
         "owner",
         "parent",
         "provider",
@@ -72,8 +70,7 @@ class Scope:
         self.span: Span | None = None
         self.trace_id = 0
         self.outer_span_id = 0
-        self.own_model_calls = 0
-        self.own_tool_calls = 0
+        self.own = OwnCalls()
         self.provider: str | None = None
         self.owner = owner
         self.seen_error = 0
@@ -214,24 +211,18 @@ class Scopes:
                 warn_once("lost scope", _LOST)
             post(entry, (self.process,))
             return
-        ledgers = [self.process]
+        ledgers, own = [self.process], []
         entry.late = not scope.open
-        self._count_own(scope, entry)
+        direct = True
         for each in scope.chain():
+            if direct:
+                own.append(each.own)
+            direct = direct and each.kind != "agent"
             if each.open:
                 ledgers.append(each.ledger)
                 if each.provider is None:
                     each.provider = provider
-        post(entry, ledgers)
-
-    @staticmethod
-    def _count_own(scope: Scope, entry: Entry) -> None:
-        """Calls of an agent's turn: its own, also in operations and tools, not those of sub-agents."""
-        for each in scope.chain():
-            each.own_model_calls += entry.model_calls
-            each.own_tool_calls += entry.tool_calls
-            if each.kind == "agent":
-                return
+        post(entry, ledgers, own)
 
 
 _LOST = (

@@ -38,7 +38,7 @@ class MetricSet(NamedTuple):
         token_counters: Usage field -> counter, each with `gen_ai.token.modality`.
         token_histograms: Usage field -> histogram of one operation's tokens.
         scopes: Kind of scope -> its duration histogram.
-        agent_calls: Ledger field -> histogram of calls in one agent's turn.
+        agent_calls: Kind of call -> histogram of calls in one agent's turn.
     """
 
     duration: Metric
@@ -107,7 +107,7 @@ LATEST = MetricSet(
     ),
     agent_calls=(
         (
-            "own_model_calls",
+            "model_calls",
             Metric(
                 "gen_ai.invoke_agent.inference_calls",
                 "histogram",
@@ -117,7 +117,7 @@ LATEST = MetricSet(
             ),
         ),
         (
-            "own_tool_calls",
+            "tool_calls",
             Metric(
                 "gen_ai.invoke_agent.tool_calls", "histogram", "{tool_call}", "Tool calls of a turn", _CALLS
             ),

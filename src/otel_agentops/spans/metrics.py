@@ -117,7 +117,7 @@ class Instruments:
         if scope.kind == "agent":
             attributes.pop("error.type", None)
             for field, count in self._agent_calls:
-                count(getattr(scope, field), attributes)
+                count(getattr(scope.own, field), attributes)
 
 
 def _common(call: ModelCall) -> dict[str, Any]:
