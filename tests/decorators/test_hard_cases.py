@@ -86,7 +86,7 @@ def test_handed_out_and_thrown_away(captured: Captured) -> None:
     assert nothing_open()
 
 
-class Silent(Exception):
+class Silent(Exception):  # noqa: N818 - it is one for tests
     """An exception that cannot be printed."""
 
     def __str__(self) -> str:
@@ -173,6 +173,7 @@ class ToolObject:
     name = "finder"
 
     def __call__(self, query: str) -> str:
+        """Call it."""
         return query.upper()
 
     def invoke(self) -> str:
@@ -222,7 +223,9 @@ def test_arguments_are_those_of_the_call(captured: Captured) -> None:
     assert (captured.spans[0].attributes or {})["gen_ai.tool.call.arguments"] == '{"data":{"given":1}}'
 
 
-@pytest.mark.parametrize("odd", [{"tags": None}, {"tags": 5}, {"metadata": [1]}, {"metadata": {"k": Silent()}}])
+@pytest.mark.parametrize(
+    "odd", [{"tags": None}, {"tags": 5}, {"metadata": [1]}, {"metadata": {"k": Silent()}}]
+)
 def test_odd_sessions_open_all_the_same(odd: dict[str, Any]) -> None:
     """Sessions are opened while requests are served: odd tags are counted, not raised."""
     from otel_agentops.testing import capture
@@ -255,9 +258,8 @@ ODD_USAGE: list[Any] = [
 @pytest.mark.parametrize("usage", ODD_USAGE, ids=str)
 def test_odd_usage(captured: Captured, usage: Any) -> None:
     """Counts that are none are unknown; the rest of the answer is kept."""
-    with ao.session("s") as session:
-        with ao.model_call(provider="openai", model="gpt-4o-mini") as call:
-            call.response(model="m", usage=usage, finish_reasons=["stop"])
+    with ao.session("s") as session, ao.model_call(provider="openai", model="gpt-4o-mini") as call:
+        call.response(model="m", usage=usage, finish_reasons=["stop"])
     attributes = captured.named("chat")[0].attributes or {}
     assert attributes["gen_ai.response.model"] == "m"
     assert session.total.model_calls == 1
@@ -286,6 +288,7 @@ def test_a_tree_that_refers_back_to_itself(captured: Captured) -> None:
 def test_a_processor_of_the_program_that_calls_us(captured: Captured) -> None:
     """Opening the session of the process while a processor calls decorated code does not hang."""
     from opentelemetry.sdk.trace import SpanProcessor
+
     from otel_agentops.testing import capture
 
     class Curious(SpanProcessor):

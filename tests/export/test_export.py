@@ -299,7 +299,8 @@ WRONG_FILE = """
 import otel_agentops as ao, openai
 ao.instrument("openai")
 try:
-    openai.OpenAI(api_key="k", base_url="http://127.0.0.1:9", max_retries=0).embeddings.create(model="m", input="x")
+    client = openai.OpenAI(api_key="k", base_url="http://127.0.0.1:9", max_retries=0)
+    client.embeddings.create(model="m", input="x")
 except openai.APIConnectionError:
     print("as without us")
 """

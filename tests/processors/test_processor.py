@@ -245,9 +245,8 @@ def test_two_processors_of_ours_are_one(started: ao.Runtime) -> None:
     """A provider that got our processor twice counts each call once."""
     made = Pipeline()
     made.provider.add_span_processor(ao.AgentOpsSpanProcessor())
-    with ao.session("s") as session:
-        with made.tracer.start_as_current_span("call", attributes=FOREIGN):
-            pass
+    with ao.session("s") as session, made.tracer.start_as_current_span("call", attributes=FOREIGN):
+        pass
     assert session.total.model_calls == started.total.model_calls == 1
     made.provider.shutdown()
 

@@ -53,7 +53,6 @@ CHAT = {
     "otel_agentops.tags": ("x",),
     "otel_agentops.metadata.team": 3,
     "otel_agentops.cost.flags": ("f",),
-    "otel_agentops.duplicate": False,
 }
 EMBEDDINGS = {
     "gen_ai.operation.name": "embeddings",
@@ -358,7 +357,7 @@ class TestValues:
             ("gen_ai.response.finish_reasons", "stop"),
             ("gen_ai.response.finish_reasons", ("stop", None)),
             ("server.port", "443"),
-            ("otel_agentops.duplicate", 1),
+            ("otel_agentops.late_calls", True),
             ("otel_agentops.total.cost_usd", 1),
             ("otel_agentops.metadata.team", (1, "a")),
             ("otel_agentops.metadata.team", {"a": 1}),
