@@ -36,6 +36,9 @@ class Scope:
         ledger: Totals of what ran inside.
         stamps: Attributes that every span started inside is given.
         open: Whether it has not ended yet; a closed scope takes nothing any more.
+        span: Its span; None until `Scopes.opened`.
+        span_id: Id of that span; 0 where there is no SDK.
+        trace_id: Its trace; 0 where there is no SDK.
         outer_span_id: Span that was current when the scope was opened, 0 if none.
         own: Calls made in it, also in its operations and tools, those of nested agents excluded.
         provider: Provider of the first model call inside; None before there was one.
@@ -55,6 +58,7 @@ class Scope:
         "provider",
         "seen_error",
         "span",
+        "span_id",
         "stamps",
         "trace_id",
     )
@@ -68,6 +72,7 @@ class Scope:
         self.stamps: dict[str, Any] = own
         self.open = True
         self.span: Span | None = None
+        self.span_id = 0
         self.trace_id = 0
         self.outer_span_id = 0
         self.own = OwnCalls()
@@ -167,7 +172,8 @@ class Scopes:
         if implicit:
             self.implicit = scope
         context = span.get_span_context()
-        scope.span, scope.trace_id, scope.outer_span_id = span, context.trace_id, outer_span_id
+        scope.span, scope.outer_span_id = span, outer_span_id
+        scope.span_id, scope.trace_id = context.span_id, context.trace_id
         if context.is_valid:
             self.remember(context.span_id, scope)
             self._by_trace.setdefault(context.trace_id, scope)
@@ -185,8 +191,7 @@ class Scopes:
             self.implicit = None
         if self._by_trace.get(scope.trace_id) is scope:
             del self._by_trace[scope.trace_id]
-        if scope.span is not None:
-            self.forget(scope.span.get_span_context().span_id)
+        self.forget(scope.span_id)
 
     def leave(self, scope: Scope, before: Scope | None) -> None:
         """Give the place back, unless somebody else's scope is current by now."""

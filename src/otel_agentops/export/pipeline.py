@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace.export import (
 )
 
 from otel_agentops.config import Config, ConfigError
-from otel_agentops.failsafe import failsafe, warn_once
+from otel_agentops.failsafe import failsafe, swallowed, warn_once
 from otel_agentops.processors import AgentOpsSpanProcessor
 
 if TYPE_CHECKING:
@@ -152,8 +152,10 @@ class _Switch(SpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         """Pass on; a failing destination must not keep the span from the next one."""
         for target in self.targets:
-            with failsafe("handing on a span"):
+            try:
                 target.on_end(span)
+            except Exception as error:  # noqa: BLE001 - as said
+                swallowed("handing on a span", error)
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Pass on, for those who flush the provider themselves."""

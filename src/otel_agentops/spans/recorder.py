@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from opentelemetry.metrics import MeterProvider
-    from opentelemetry.trace import SpanContext, TracerProvider
+    from opentelemetry.trace import TracerProvider
 
     from otel_agentops.config import Config
     from otel_agentops.pricing import PriceBook
@@ -79,9 +79,9 @@ class Recorder:
 
     def start_call(self, call: ModelCall) -> OpenCall:
         """Start a model call below the current span; it is not made current."""
-        self._want_session()
-        context, parent = self._parent()
-        scope = self.scopes.join(parent.span_id, parent.trace_id)
+        if self.implicit is None:
+            self._want_session()
+        context, parent_id, scope = self._where()
         name, attributes = self.encoder.call_start(call, scope.stamps if scope else _NO_ATTRIBUTES)
         if call.conversation_id is None and scope is not None and call.operation != "embeddings":
             call.conversation_id = scope.stamps.get(own.CONVERSATION_ID)
@@ -90,7 +90,7 @@ class Recorder:
         span_id = span.get_span_context().span_id
         if scope is not None:
             self.scopes.starting(scope)
-            if span_id and span_id != parent.span_id:  # tracers without an SDK hand on the parent's id
+            if span_id and span_id != parent_id:  # tracers without an SDK hand on the parent's id
                 self.scopes.remember(span_id, scope)
         return OpenCall(self, call, span, start_ns, scope)
 
@@ -103,9 +103,8 @@ class Recorder:
         """
         if not isinstance(record, Session):
             self._want_session()
-        context, parent = self._parent()
-        around = self.scopes.join(parent.span_id, parent.trace_id)
-        return self._open(record, around, context, parent.span_id, owner)
+        context, parent_id, around = self._where()
+        return self._open(record, around, context, parent_id, owner)
 
     def _open(
         self,
@@ -127,25 +126,24 @@ class Recorder:
             self.sessions.add(opened)
         return opened
 
-    def _parent(self) -> tuple[Context, SpanContext]:
-        """The context to start a span in, and its parent.
+    def _where(self) -> tuple[Context, int, Scope | None]:
+        """The context to start a span in, the id of its parent (0: none), and the scope it joins.
 
         The current span wins, except where it is no more than the one that was current outside our
         innermost scope: then the OpenTelemetry context was lost (or replaced) and ours tells better.
         """
+        scopes = self.scopes
         context = otel_context.get_current()
         parent = trace.get_current_span(context).get_span_context()
-        scope = self.scopes.current()
-        if scope is None and not parent.is_valid and self.scopes.implicit is not None:
-            scope = self.scopes.implicit
-        if scope is None or scope.span is None:
-            return context, parent
-        ours = scope.span.get_span_context()
-        if not ours.is_valid or parent.span_id == ours.span_id:
-            return context, parent
-        if parent.is_valid and parent.span_id != scope.outer_span_id:
-            return context, parent
-        return trace.set_span_in_context(scope.span, context), ours
+        mine = scopes.current()
+        if mine is None and not parent.is_valid:
+            mine = scopes.implicit
+        if mine is not None and mine.span is not None and mine.span_id:
+            if parent.span_id == mine.span_id:
+                return context, mine.span_id, mine
+            if not parent.is_valid or parent.span_id == mine.outer_span_id:
+                return trace.set_span_in_context(mine.span, context), mine.span_id, mine
+        return context, parent.span_id, scopes.join(parent.span_id, parent.trace_id)
 
     # --- the session of a script that opens none ---
 
