@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import sys
 import time
-from importlib.metadata import EntryPoint, entry_points
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -14,6 +13,7 @@ from opentelemetry import metrics, trace
 
 from otel_agentops.config import Config, ConfigError
 from otel_agentops.failsafe import failsafe, logger, warn_once
+from otel_agentops.instrumentation import registry
 from otel_agentops.pricing import Adjust, Alias, Price, PriceBook, PriceFileError
 from otel_agentops.spans import Recorder, current, drain, end_streams, use
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from otel_agentops.accounting import Ledger
     from otel_agentops.export import Pipeline
-    from otel_agentops.instrumentation.base import Instrumentor
     from otel_agentops.records import ModelCall
 
 __all__ = [
@@ -41,14 +40,10 @@ __all__ = [
     "uninstrument",
 ]
 
-GROUP = "otel_agentops_instrumentor"
-"""Entry points of instrumentations; one line of `pyproject.toml` each."""
-
 _lock = RLock()
 _runtime: Runtime | None = None
 _pipeline: Pipeline | None = None
 _joined: WeakSet[Any] = WeakSet()
-_instrumentors: dict[str, Instrumentor] = {}
 _at_exit = False
 
 
@@ -145,7 +140,7 @@ def init(
         exit_timeout_s=exit_timeout_s,
         instrument=instrument,
     )
-    wanted = _wanted(config, strict=instrument is not None)
+    wanted = registry.wanted(config.instrument, config.disabled, strict=instrument is not None)
     exporters = (exporters,) if isinstance(exporters, str) else tuple(exporters)
     for given, method in ((tracer_provider, "get_tracer"), (meter_provider, "get_meter")):
         if given is not None and not hasattr(given, method):
@@ -167,7 +162,7 @@ def init(
         _arm_exit()
     for name in wanted:
         with failsafe(f"instrumenting {name}"):
-            _instrumentor(name).instrument()
+            registry.instrumentor(name).instrument()
     return _runtime
 
 
@@ -284,44 +279,14 @@ def end_session(outcome: str | None = None, timeout_s: float | None = None) -> b
 # --- instrumentations ---
 
 
-def _known() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=GROUP)}
-
-
-def _instrumentor(name: str) -> Instrumentor:
-    with _lock:
-        if name not in _instrumentors:
-            _instrumentors[name] = _known()[name].load()
-        return _instrumentors[name]
-
-
-def _wanted(config: Config, strict: bool) -> list[str]:
-    """Names to instrument; with `strict` an unknown one is the developer's error, else it is reported.
-
-    Raises:
-        ConfigError: One of them is unknown.
-    """
-    known = _known()
-    names = config.instrument if config.instrument is not None else tuple(sorted(known))
-    for name in names:
-        if name not in known:
-            error = ConfigError("instrument", name, ", ".join(sorted(known)))
-            if strict:
-                raise error
-            warn_once("instrument", "OTEL_AGENTOPS_INSTRUMENT: %s; it is left out", error)
-    if "*" in config.disabled or "otel_agentops" in config.disabled:
-        return []
-    return [name for name in names if name in known and name not in config.disabled]
-
-
 def instrument(*names: str) -> None:
     """Instrument libraries by name; all that are known when none is named. Idempotent.
 
     Raises:
         ConfigError: A name is unknown.
     """
-    for name in _checked(names) or sorted(_known()):
-        _instrumentor(name).instrument()
+    for instrumentor in registry.checked(names) or registry.every():
+        instrumentor.instrument()
 
 
 def uninstrument(*names: str) -> None:
@@ -330,17 +295,8 @@ def uninstrument(*names: str) -> None:
     Raises:
         ConfigError: A name is unknown.
     """
-    for name in _checked(names) or sorted(_instrumentors):
-        if name in _instrumentors:
-            _instrumentors[name].uninstrument()
-
-
-def _checked(names: tuple[str, ...]) -> tuple[str, ...]:
-    known = _known() if names else {}
-    for name in names:
-        if name not in known:
-            raise ConfigError("instrument", name, ", ".join(sorted(known)))
-    return names
+    for instrumentor in registry.checked(names) or registry.loaded():
+        instrumentor.uninstrument()
 
 
 def tracer(name: str) -> Tracer:
@@ -395,6 +351,10 @@ def shutdown(timeout_s: float | None = None) -> bool:
     Returns:
         Whether everything was sent in time.
     """
+    return _stop(timeout_s, flush_theirs=True)
+
+
+def _stop(timeout_s: float | None, flush_theirs: bool) -> bool:
     global _runtime
     with _lock:
         runtime, _runtime = _runtime, None
@@ -406,16 +366,21 @@ def shutdown(timeout_s: float | None = None) -> bool:
         drain()
         end_streams()
         recorder.end_sessions()
-        for instrumentor in list(_instrumentors.values()):
+        for instrumentor in registry.loaded():
             instrumentor.uninstrument()
         use(None)
     if _pipeline is not None and runtime.provider is _pipeline.tracer_provider:
         return _pipeline.stop(seconds)
-    return _flush(runtime.provider, seconds)
+    return _flush(runtime.provider, seconds) if flush_theirs else True
+
+
+def _exit() -> None:
+    """At exit a provider of the program's own flushes itself; doing it here would wait twice."""
+    _stop(None, flush_theirs=False)
 
 
 def _arm_exit() -> None:
     global _at_exit  # noqa: PLW0603 - atexit takes every registration
     if not _at_exit:
-        atexit.register(shutdown)
+        atexit.register(_exit)
         _at_exit = True

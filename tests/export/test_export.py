@@ -314,3 +314,21 @@ def test_wrong_price_file_by_variable(tmp_path: Path) -> None:
         done = run(program, OTEL_AGENTOPS_PRICES=str(file))
         assert done.stdout == "as without us\n"
         assert "OTEL_AGENTOPS_PRICES" in done.stderr
+
+
+DEAD_METRICS = PROGRAM + """
+ao.flush(timeout_s=0.3)
+with ao.agent("later"):
+    pass
+"""
+
+
+def test_dead_metrics_cost_no_spans() -> None:
+    """A metrics endpoint that hangs from an earlier flush keeps no span from leaving at exit."""
+    with http_collector() as collector:
+        run(
+            DEAD_METRICS,
+            OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=f"{collector.url}/v1/traces",
+            OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=f"http://127.0.0.1:{closed_port()}/v1/metrics",
+        )
+    assert collector.spans == [*SPANS, "invoke_agent later"]

@@ -6,9 +6,7 @@ everything else together.
 
 from __future__ import annotations
 
-import time
 from importlib.metadata import entry_points
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.resources import Resource
@@ -21,6 +19,7 @@ from opentelemetry.sdk.trace.export import (
 )
 
 from otel_agentops.config import Config, ConfigError
+from otel_agentops.export.workers import Workers
 from otel_agentops.failsafe import failsafe, swallowed, warn_once
 from otel_agentops.processors import AgentOpsSpanProcessor
 
@@ -46,6 +45,7 @@ class Pipeline:
         self._resource = Resource.create(attributes)
         self.tracer_provider = TracerProvider(resource=self._resource, shutdown_on_exit=False)
         self.tracer_provider.add_span_processor(AgentOpsSpanProcessor())
+        self._workers = Workers()
         self._switch = _Switch()
         self.tracer_provider.add_span_processor(self._switch)
         self.meter_provider: MeterProvider | None = None
@@ -77,6 +77,7 @@ class Pipeline:
         self._spans.append(counted)
         self._processors.append(processor)
         self._switch.targets = tuple(self._processors)
+        self._workers.want(len(self._processors))
 
     def flush(self, timeout_s: float) -> bool:
         """Send what is waiting.
@@ -93,55 +94,12 @@ class Pipeline:
 
     def _send(self, works: Sequence[Callable[[], object]], timeout_s: float) -> bool:
         failed = sum(exporter.failed for exporter in self._spans)
-        sent = _within(timeout_s, works or (_nothing,), self._flush_metrics)
+        sent = self._workers.within(timeout_s, works, self._flush_metrics)
         return sent and sum(exporter.failed for exporter in self._spans) == failed
 
     def _flush_metrics(self) -> None:
         if self.meter_provider is not None:
             self.meter_provider.force_flush()
-
-
-def _nothing() -> None:
-    """For pipelines without exporters."""
-
-
-def _within(
-    timeout_s: float, works: Sequence[Callable[[], object]], afterwards: Callable[[], object]
-) -> bool:
-    """Do work that may hang side by side, and wait no longer than this for all of it to be done.
-
-    The SDK's own time-outs are not kept by its exporters, and a destination that hangs must not cost
-    another its spans.
-
-    Args:
-        timeout_s: Seconds to wait.
-        works: What must be done.
-        afterwards: Done after the last of it, on the same thread: two encoders side by side would only
-            wait for each other.
-
-    Returns:
-        Whether all of `works` was done; `afterwards` is waited for but does not count.
-    """
-    done: list[bool] = []
-
-    def run(work: Callable[[], object]) -> None:
-        with failsafe("sending what is waiting"):
-            work()
-            done.append(True)
-            if work is works[-1]:
-                afterwards()
-
-    threads = [Thread(target=run, args=(work,), name="otel-agentops-flush", daemon=True) for work in works]
-    end = time.monotonic() + timeout_s
-    for thread, work in zip(threads, works, strict=True):
-        try:
-            thread.start()
-        except RuntimeError:  # Python 3.12 starts no threads while it exits; then this one waits
-            run(work)
-    for thread in threads:
-        if thread.ident is not None:
-            thread.join(max(0.0, end - time.monotonic()))
-    return len(done) == len(works)
 
 
 class _Switch(SpanProcessor):

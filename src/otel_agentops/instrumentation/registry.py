@@ -1,0 +1,80 @@
+"""Which instrumentations there are: entry points, one line of somebody's `pyproject.toml` each."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+from threading import RLock
+from typing import TYPE_CHECKING
+
+from otel_agentops.config import ConfigError
+from otel_agentops.failsafe import failsafe, warn_once
+
+if TYPE_CHECKING:
+    from otel_agentops.instrumentation.base import Instrumentor
+
+__all__ = ["GROUP", "checked", "every", "instrumentor", "loaded", "wanted"]
+
+GROUP = "otel_agentops_instrumentor"
+"""Group of the entry points."""
+
+_loaded: dict[str, Instrumentor] = {}
+_lock = RLock()
+
+
+def _known() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def instrumentor(name: str) -> Instrumentor:
+    """The instrumentor of a known name, always the same one."""
+    with _lock:
+        if name not in _loaded:
+            _loaded[name] = _known()[name].load()
+        return _loaded[name]
+
+
+def loaded() -> list[Instrumentor]:
+    """Those that were used so far."""
+    return list(_loaded.values())
+
+
+def every() -> list[Instrumentor]:
+    """All that are installed; one that cannot be loaded is reported and left out."""
+    found = []
+    for name in sorted(_known()):
+        with failsafe(f"loading the instrumentation of {name}"):
+            found.append(instrumentor(name))
+    return found
+
+
+def checked(names: tuple[str, ...]) -> list[Instrumentor]:
+    """The instrumentors of these names.
+
+    Raises:
+        ConfigError: One of them is unknown.
+    """
+    return [instrumentor(name) for name in wanted(names, (), strict=True)] if names else []
+
+
+def wanted(names: tuple[str, ...] | None, disabled: tuple[str, ...], strict: bool) -> list[str]:
+    """Names to instrument.
+
+    Args:
+        names: What the settings say; None means all.
+        disabled: Never these; `*` or `otel_agentops` means none at all.
+        strict: Whether an unknown name is the developer's error; else it is reported and left out.
+
+    Raises:
+        ConfigError: One of them is unknown.
+    """
+    known = _known()
+    asked = names if names is not None else tuple(sorted(known))
+    for name in asked:
+        if name not in known:
+            error = ConfigError("instrument", name, ", ".join(sorted(known)))
+            if strict:
+                raise error
+            warn_once("instrument", "OTEL_AGENTOPS_INSTRUMENT: %s; it is left out", error)
+    if "*" in disabled or "otel_agentops" in disabled:
+        return []
+    return [name for name in asked if name in known and name not in disabled]
