@@ -316,11 +316,14 @@ def test_wrong_price_file_by_variable(tmp_path: Path) -> None:
         assert "OTEL_AGENTOPS_PRICES" in done.stderr
 
 
-DEAD_METRICS = PROGRAM + """
+DEAD_METRICS = (
+    PROGRAM
+    + """
 ao.flush(timeout_s=0.3)
 with ao.agent("later"):
     pass
 """
+)
 
 
 def test_dead_metrics_cost_no_spans() -> None:
