@@ -76,20 +76,39 @@ _ASCII_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=_
 
 
 class _Table:
-    """Rows of (field, attribute) read in one go; fields that are None are left out."""
+    """Rows of (field, attribute), written in their order; fields that are None are left out."""
 
     __slots__ = ("_names", "_read")
 
     def __init__(self, rows: tuple[tuple[str, str], ...]) -> None:
-        fields = [field for field, _ in rows]
         self._names = tuple(name for _, name in rows)
-        self._read: Callable[[Any], tuple[Any, ...]] = attrgetter(*fields)
+        self._read: Callable[[Any], tuple[Any, ...]] = attrgetter(*(field for field, _ in rows))
 
     def into(self, attributes: Attributes, record: Any) -> None:
         """Write what the record has."""
         for name, value in zip(self._names, self._read(record), strict=True):
             if value is not None:
                 attributes[name] = value
+
+
+class _Sparse(_Table):
+    """A long table of which most records have few fields, in the order in which those were set.
+
+    A record without slots holds just the fields that were set, so it is gone through instead of the table.
+    """
+
+    __slots__ = ("_by_field",)
+
+    def __init__(self, rows: tuple[tuple[str, str], ...]) -> None:
+        super().__init__(rows)
+        self._by_field = dict(rows)
+
+    def into(self, attributes: Attributes, record: Any) -> None:
+        """Write what the record has."""
+        names = self._by_field
+        for field, value in vars(record).items():
+            if value is not None and field in names:
+                attributes[names[field]] = value
 
 
 class Encoder:
@@ -108,8 +127,10 @@ class Encoder:
         later = tuple(row for row in profile.request if row[0] not in START_FIELDS)
         self._start = _Table(tuple(row for row in profile.request if row[0] in START_FIELDS))
         self._end = {
-            True: _Table(later + profile.response),
-            False: _Table(tuple(row for row in later + profile.response if not row[1].startswith("openai."))),
+            True: _Sparse(later + profile.response),
+            False: _Sparse(
+                tuple(row for row in later + profile.response if not row[1].startswith("openai."))
+            ),
         }
         self._fetch = _Table(profile.fetch)
         self._usage = _Table(profile.usage)

@@ -190,12 +190,10 @@ class _Proxy(Proxy):
     """What sync and async streams have in common."""
 
     _self_state: Following
-    _self_response: Any
+    _self_response: Any = None
 
     def __init__(self, stream: Any, state: Following) -> None:
-        super().__init__(stream)
-        self._self_state = state
-        self._self_response = None
+        vars(self).update(__wrapped__=stream, _self_state=state)
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.__wrapped__, name)
