@@ -221,6 +221,7 @@ class OpenScope(Open):
         dropped.drain()  # what was abandoned inside belongs into our totals
         self._record_exception(error, scope)
         recorder.scopes.closed(scope)
+        recorder.sessions.pop(id(self), None)
         if isinstance(record, ToolCall):
             recorder.scopes.count(scope.parent, tool_entry(record))
         self._end_span(lambda: recorder.encoder.scope_end(record, scope), elapsed_ns)

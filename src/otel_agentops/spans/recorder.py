@@ -69,7 +69,7 @@ class Recorder:
         self.stages = stages(book, self.scopes)
         self.digest_key = config.digest_key or os.urandom(32)
         self.implicit: OpenScope | None = None
-        self.sessions: WeakSet[OpenScope] = WeakSet()
+        self.sessions: dict[int, OpenScope] = {}
         self._opening = False
         self._auto_session = auto_session
         _recorders.add(self)
@@ -123,7 +123,9 @@ class Recorder:
         self.scopes.opened(scope, span, outer_span_id, implicit)
         opened = OpenScope(self, record, span, start_ns, scope)
         if record.kind == "session":
-            self.sessions.add(opened)
+            if len(self.sessions) >= _MAX_SESSIONS:  # somebody starts sessions and never ends them
+                self.sessions.pop(next(iter(self.sessions)), None)
+            self.sessions[id(opened)] = opened
         return opened
 
     def _where(self) -> tuple[Context, int, Scope | None]:
@@ -179,7 +181,7 @@ class Recorder:
     def end_sessions(self) -> None:
         """End every session that is still open; the program is about to."""
         self.end_implicit(None)
-        for opened in list(self.sessions):
+        for opened in list(self.sessions.values()):
             opened.finish("abandoned")
 
     def forget_parent(self) -> None:
@@ -187,6 +189,9 @@ class Recorder:
         self.implicit = None
         self.scopes.implicit = None
 
+
+_MAX_SESSIONS = 10_000
+"""Open sessions that are ended at exit; older ones are on their own."""
 
 _implicit_lock = RLock()
 _recorders: WeakSet[Recorder] = WeakSet()
