@@ -14,8 +14,8 @@ from opentelemetry import metrics, trace
 from otel_agentops.config import Config, ConfigError
 from otel_agentops.failsafe import failsafe, logger, warn_once
 from otel_agentops.instrumentation import registry
-from otel_agentops.pricing import Adjust, Alias, Price, PriceBook, PriceFileError
-from otel_agentops.spans import Recorder, current, drain, end_streams, use
+from otel_agentops.pricing import Adjust, Alias, Price, PriceBook
+from otel_agentops.spans import Recorder, current, drain, end_streams, price_book, use
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -178,13 +178,7 @@ def _book(
     for rule in rules:
         if not isinstance(rule, Price | Alias | Adjust):
             raise ConfigError("price_rules", rule, "Price, Alias and Adjust objects")
-    try:
-        return PriceBook(rules, config.prices, hook)
-    except PriceFileError as error:
-        if own_files:
-            raise
-        warn_once("prices", "OTEL_AGENTOPS_PRICES: %s; the files are not used", error)
-        return PriceBook(rules, (), hook)
+    return price_book(config, rules, hook, strict=own_files)
 
 
 # --- the tracer provider ---

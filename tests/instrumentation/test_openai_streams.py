@@ -306,6 +306,24 @@ def test_parsed_raw_stream_outlives_the_raw_answer(captured: Captured, client: o
     assert ended(captured)["gen_ai.usage.output_tokens"] == FACTS["output_tokens"]
 
 
+def test_nothing_is_kept_of_streams_that_ended(captured: Captured, client: openai.OpenAI) -> None:
+    """However a stream was had and however it ended, nothing of it stays behind."""
+    from otel_agentops.spans.follow import _open
+
+    create = client.chat.completions
+    list(create.create(**PROMPT))
+    list(create.with_raw_response.create(**PROMPT).parse())
+    with create.with_streaming_response.create(**PROMPT) as raw:
+        list(raw.parse())
+    with create.with_streaming_response.create(**PROMPT) as raw:
+        raw.read()
+    create.create(**PROMPT).close()
+    del raw
+    gc.collect()
+    assert len(captured.named("chat")) == 5
+    assert not _open
+
+
 def test_raw_with_an_odd_stream_argument(captured: Captured, client: openai.OpenAI) -> None:
     """`stream=1` streams, as far as the SDK is concerned."""
     raw = client.chat.completions.with_raw_response.create(**{**PROMPT, "stream": 1})

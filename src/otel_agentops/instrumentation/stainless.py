@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import ref
 
 from otel_agentops.failsafe import swallowed
-from otel_agentops.spans import Following, Proxy, follow, is_stream, watch
+from otel_agentops.spans import Following, Proxy, follow, follow_stream, is_stream, watch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -149,7 +149,7 @@ class _LegacyRaw(Proxy):
             return parsed
         # from here on the stream is what ends the call, and it is also what the next parse() gives
         if self._self_stream is None or self._self_stream.__wrapped__ is not parsed:
-            self._self_stream = follow(parsed, state.call, state.read)
+            self._self_stream = follow_stream(parsed, state)
         return self._self_stream
 
     def _read_now(self, value: Any) -> Any:

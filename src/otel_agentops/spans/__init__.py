@@ -1,8 +1,8 @@
 """The only rooms that open and close spans, on nothing but the OpenTelemetry API."""
 
-from otel_agentops.spans.current import current, use
+from otel_agentops.spans.current import current, price_book, use
 from otel_agentops.spans.dropped import drain, leave, watch
-from otel_agentops.spans.follow import Following, Reader, end_streams, follow, is_stream, read_answer
+from otel_agentops.spans.follow import Following, Reader, end_streams, follow, follow_stream, is_stream
 from otel_agentops.spans.opened import Open, OpenCall, OpenScope
 from otel_agentops.spans.proxy import Proxy
 from otel_agentops.spans.recorder import SCOPE_NAME, Recorder, new_session_id
@@ -22,10 +22,11 @@ __all__ = [
     "drain",
     "end_streams",
     "follow",
+    "follow_stream",
     "is_stream",
     "leave",
     "new_session_id",
-    "read_answer",
+    "price_book",
     "run_coroutine",
     "run_generator",
     "use",

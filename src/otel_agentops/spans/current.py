@@ -8,13 +8,21 @@ ours passes calls through.
 from __future__ import annotations
 
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from otel_agentops.config import Config
 from otel_agentops.failsafe import warn_once
 from otel_agentops.pricing import PriceBook, PriceFileError
 from otel_agentops.spans.recorder import Recorder
 
-__all__ = ["current", "use"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from decimal import Decimal
+
+    from otel_agentops.pricing import Adjust, Alias, Price
+    from otel_agentops.records import ModelCall
+
+__all__ = ["current", "price_book", "use"]
 
 _recorder: Recorder | None = None
 _off = False
@@ -42,10 +50,28 @@ def _make() -> None:
             _recorder = Recorder(config, price_book(config))
 
 
-def price_book(config: Config) -> PriceBook:
-    """The prices of the settings; a file that the environment names and that is wrong is left out."""
+def price_book(
+    config: Config,
+    rules: tuple[Price | Alias | Adjust, ...] = (),
+    hook: Callable[[ModelCall], Decimal | None] | None = None,
+    *,
+    strict: bool = False,
+) -> PriceBook:
+    """The prices in force; wrong files are left out and reported, as the environment may have named them.
+
+    Args:
+        config: Names the files.
+        rules: Rules in code.
+        hook: Asked first about each call.
+        strict: Whether a wrong file is the developer's error.
+
+    Raises:
+        PriceFileError: A file cannot be used, and `strict` is set.
+    """
     try:
-        return PriceBook(files=config.prices)
+        return PriceBook(rules, config.prices, hook)
     except PriceFileError as error:
-        warn_once("prices", "OTEL_AGENTOPS_PRICES: %s; the file is not used", error)
-        return PriceBook()
+        if strict:
+            raise
+        warn_once("prices", "OTEL_AGENTOPS_PRICES: %s; the files are not used", error)
+        return PriceBook(rules, (), hook)

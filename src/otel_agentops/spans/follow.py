@@ -28,8 +28,8 @@ __all__ = [
     "StreamProxy",
     "end_streams",
     "follow",
+    "follow_stream",
     "is_stream",
-    "read_answer",
 ]
 
 
@@ -87,16 +87,21 @@ def follow(result: Any, call: OpenCall, read: Reader, conceal: Callable[[Any], b
     kind: Any = type(result)
     shape = _shape(kind)
     if shape == "answer":
-        read_answer(result, call, read)
+        _read_answer(result, call, read)
         return result
     if shape == "awaitable":
         return _awaited(result, call, read, conceal)
+    return follow_stream(result, Following(call, read, conceal))
+
+
+def follow_stream(stream: Any, state: Following) -> Any:
+    """A proxy for a stream whose call is followed by `state`, which may have begun before the stream."""
+    kind: Any = type(stream)
     dropped.watch()
-    proxy = StreamProxy if shape == "stream" else AsyncStreamProxy
-    return proxy(result, Following(call, read, conceal))
+    return (StreamProxy if _shape(kind) == "stream" else AsyncStreamProxy)(stream, state)
 
 
-def read_answer(answer: Any, call: OpenCall, read: Reader) -> None:
+def _read_answer(answer: Any, call: OpenCall, read: Reader) -> None:
     """Read a whole answer and end the call."""
     try:
         read.response(call.record, answer)
@@ -171,7 +176,9 @@ class Following:
 
     def leave(self) -> None:
         """The stream is gone without an end; it ended with its last chunk. Safe in `__del__`."""
-        if not self.call.finished:
+        if self.call.finished:
+            _open.discard(self)
+        else:
             last_ns = self.last_ns or time.perf_counter_ns()
             dropped.leave(lambda: self.finish("abandoned", clock_ns=last_ns))
 
