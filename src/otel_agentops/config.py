@@ -8,6 +8,7 @@ reported once and the default holds.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,10 @@ class Config:
         semconv: Profile of names that is written.
         cost_names: `default` or `otel-443`, the names of the open proposal instead of ours.
         capture_content: Whether prompts, answers, tool arguments and results are written to spans.
+        redact: What is taken out of content and error messages before they are written: names of
+            built-in rules, pairs of a name and a regular expression, functions.
+        content_limit: Characters that one content attribute may have; None for no limit of ours.
+        value_limit: The SDK's own limit, which content is made to fit; None for none.
         auto_session: Whether calls outside any session open one for the whole process; None decides
             by what the process looks like (a script: yes, a server worker: no).
         stream_usage: Whether the usage of chat streams is asked for where the caller did not.
@@ -59,6 +64,9 @@ class Config:
     semconv: str = DEFAULT_PROFILE
     cost_names: str = "default"
     capture_content: bool = False
+    redact: tuple[Any, ...] = ("keys",)
+    content_limit: int | None = None
+    value_limit: int | None = None
     auto_session: bool | None = None
     stream_usage: bool = True
     stream_usage_hosts: tuple[str, ...] = ()
@@ -159,6 +167,53 @@ def _key(name: str, value: object) -> bytes:
     return key
 
 
+REDACTIONS = ("keys", "email", "cards")
+"""Rules that redaction has built in."""
+
+
+def _redact(name: str, value: object) -> tuple[Any, ...]:
+    """Names, functions, and pairs of a name and a regular expression; `none` alone is nothing."""
+    items = value.split(",") if isinstance(value, str) else [value] if callable(value) else value
+    try:
+        wanted = [item.strip() if isinstance(item, str) else item for item in items]  # type: ignore[attr-defined]
+    except TypeError:
+        wanted = [value]
+    if wanted == ["none"]:
+        return ()
+    for item in wanted:
+        if not (item in REDACTIONS or callable(item) or _is_rule(item)):
+            allowed = ", ".join(REDACTIONS)
+            raise ConfigError(name, item, f"none, {allowed}, a function, or (name, regular expression)")
+    return tuple(wanted)
+
+
+def _is_rule(item: Any) -> bool:
+    try:
+        title, pattern = item
+        return isinstance(title, str) and bool(re.compile(pattern))
+    except (TypeError, ValueError, re.error):
+        return False
+
+
+def _characters(name: str, value: object) -> int:
+    try:
+        characters = int(str(value))
+    except ValueError:
+        characters = 0
+    if characters < _LEAST_CONTENT:
+        raise ConfigError(name, value, f"a number of characters, at least {_LEAST_CONTENT}")
+    return characters
+
+
+_LEAST_CONTENT = 64
+
+
+def _length(name: str, value: object) -> int:
+    if not str(value).strip().isdigit():
+        raise ConfigError(name, value, "a number of characters")
+    return int(str(value))
+
+
 _CONTENT_MODES = {"no_content": False, "span_only": True, "event_only": False, "span_and_event": True}
 
 
@@ -184,6 +239,8 @@ _ARGUMENTS: dict[str, Callable[[str, Any], Any]] = {
     "semconv": _SEMCONV,
     "cost_names": _COST_NAMES,
     "capture_content": _content,
+    "redact": _redact,
+    "content_limit": _characters,
     "auto_session": _flag,
     "stream_usage": _flag,
     "stream_usage_hosts": _names,
@@ -202,6 +259,11 @@ _VARIABLES: tuple[tuple[str, str, Callable[[str, Any], Any]], ...] = (
     ("OTEL_AGENTOPS_SEMCONV", "semconv", _SEMCONV),
     ("OTEL_AGENTOPS_COST_NAMES", "cost_names", _COST_NAMES),
     ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "capture_content", _content),
+    ("OTEL_AGENTOPS_REDACT", "redact", _redact),
+    ("OTEL_AGENTOPS_CONTENT_LIMIT", "content_limit", _characters),
+    # the SDK cuts JSON in the middle, so content is made to fit its limits; the general one first
+    ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "value_limit", _length),
+    ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "value_limit", _length),
     ("OTEL_AGENTOPS_AUTO_SESSION", "auto_session", _flag),
     ("OTEL_AGENTOPS_STREAM_USAGE", "stream_usage", _flag),
     ("OTEL_AGENTOPS_STREAM_USAGE_HOSTS", "stream_usage_hosts", _names),

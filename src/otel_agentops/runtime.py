@@ -85,6 +85,8 @@ def init(
     semconv: str | None = None,
     cost_names: str | None = None,
     capture_content: bool | str | None = None,
+    redact: str | Callable[[str], str] | Iterable[Any] | None = None,
+    content_limit: int | None = None,
     auto_session: bool | None = None,
     stream_usage: bool | None = None,
     stream_usage_hosts: Iterable[str] | None = None,
@@ -108,6 +110,9 @@ def init(
         semconv: Names to write: `1.41` (default) or `latest`.
         cost_names: `default`, or `otel-443` for the names of the open proposal instead.
         capture_content: Write prompts, answers, tool arguments and results to the spans.
+        redact: What to take out of them and of error messages before they are written: `keys` (default),
+            `email`, `cards`, pairs of a name and a regular expression, functions of a text, or `none`.
+        content_limit: Characters that one content attribute may have; what is longer stays valid JSON.
         auto_session: Open a session for the process at the first call outside any; None decides by
             what the process looks like.
         stream_usage: Ask for the usage of chat streams whose caller did not (default: yes).
@@ -132,6 +137,8 @@ def init(
         semconv=semconv,
         cost_names=cost_names,
         capture_content=capture_content,
+        redact=redact,
+        content_limit=content_limit,
         auto_session=auto_session,
         stream_usage=stream_usage,
         stream_usage_hosts=stream_usage_hosts,

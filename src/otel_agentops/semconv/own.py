@@ -46,6 +46,7 @@ INFERENCE_GEO = "otel_agentops.request.inference_geo"
 WEB_SEARCHES = "otel_agentops.usage.web_searches"
 CACHE_WRITE_1H = "otel_agentops.usage.cache_creation_1h_input_tokens"
 TOTAL = "otel_agentops.total."
+SHORTENED = "otel_agentops.content.shortened"
 SESSION_ID = "session.id"
 USER_ID = "user.id"
 AGENT_NAME = "gen_ai.agent.name"
@@ -74,6 +75,7 @@ OWN: tuple[Name, ...] = (
     Name(INFERENCE_GEO, "string", "", "calls whose region is billed apart"),
     Name(WEB_SEARCHES, "int", "{search}", "calls during which the provider searched the web"),
     Name(CACHE_WRITE_1H, "int", "{token}", "calls that wrote to the one-hour cache"),
+    Name(SHORTENED, "int", "{character}", "spans whose content was longer than the limit: what was left out"),
     Name(TOTAL + "cost_usd", "double", "{USD}", _SCOPES),
     Name(TOTAL + "input_tokens", "int", "{token}", _SCOPES),
     Name(TOTAL + "output_tokens", "int", "{token}", _SCOPES),

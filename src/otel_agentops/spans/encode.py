@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import sys
+import traceback
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from operator import attrgetter
@@ -14,65 +12,23 @@ from otel_agentops.failsafe import swallowed
 from otel_agentops.messages import json_or_text, settled
 from otel_agentops.records import AgentRun, ModelCall, Operation, Session, ToolCall
 from otel_agentops.semconv import START_FIELDS, own
+from otel_agentops.spans.json_text import to_json
+from otel_agentops.spans.redact import Redactor
+from otel_agentops.spans.shorten import shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from otel_agentops.accounting import Ledger, Scope
     from otel_agentops.records import Cost, Record
     from otel_agentops.semconv import Profile
 
-__all__ = ["Encoder", "to_json"]
+__all__ = ["Encoder"]
 
 Attributes = dict[str, Any]
 
 _OPENAI_PROVIDERS = frozenset({"openai", "azure.ai.openai", "azure.ai.inference"})
 """The conventions define `openai.*` for these; on others' spans it would name the wrong vendor."""
-
-
-def to_json(value: Any) -> str:
-    """Compact JSON; models by their fields, bytes as text or else base64, anything else as text.
-
-    Where pydantic's serialiser is loaded anyway (every current provider SDK does), it does the work in a
-    third of the time; what it refuses goes the long way.
-    """
-    core = sys.modules.get("pydantic_core")
-    if core is not None:
-        try:
-            return str(core.to_json(value, inf_nan_mode="null", fallback=_fallback), "utf-8")
-        except Exception:  # noqa: BLE001, S110 - whatever it was, the standard library decides
-            pass
-    text = _encode(_JSON, value)
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # lone surrogates cannot be exported: escape them
-        return _encode(_ASCII_JSON, value)
-    return text
-
-
-def _fallback(value: Any) -> Any:
-    if isinstance(value, bytes | bytearray | memoryview):
-        try:
-            return bytes(value).decode()
-        except UnicodeDecodeError:
-            return base64.b64encode(bytes(value)).decode()
-    if isinstance(value, set | frozenset):
-        return list(value)
-    dump = getattr(value, "model_dump", None)
-    return dump(mode="json") if callable(dump) else str(value)
-
-
-def _encode(encoder: json.JSONEncoder, value: Any) -> str:
-    try:
-        return encoder.encode(value)
-    except ValueError:  # NaN or infinity, which JSON has no way to write
-        return encoder.encode(settled(value))
-
-
-_JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_fallback)
-_ASCII_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=_fallback)
 
 
 class _Table:
@@ -118,11 +74,22 @@ class Encoder:
         profile: The names to write.
         cost_names: `default` or `otel-443`.
         capture_content: Whether messages, arguments and results are written.
+        redact: What is taken out of them and of error messages; see `Redactor`.
+        limit: Characters of one content attribute; None for no limit.
     """
 
-    def __init__(self, profile: Profile, cost_names: str, capture_content: bool) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        cost_names: str,
+        capture_content: bool,
+        redact: Iterable[Any] = (),
+        limit: int | None = None,
+    ) -> None:
         self.profile = profile
         self.capture_content = capture_content
+        self.redactor = Redactor(redact)
+        self._limit = limit
         self._cost_443 = cost_names == "otel-443"
         later = tuple(row for row in profile.request if row[0] not in START_FIELDS)
         self._start = _Table(tuple(row for row in profile.request if row[0] in START_FIELDS))
@@ -171,10 +138,19 @@ class Encoder:
         for field, name in self._content:
             value = getattr(call, field)
             if value:
-                try:
-                    attributes[name] = to_json(value)
-                except Exception as error:  # noqa: BLE001 - one unreadable message must not cost the span
-                    swallowed(f"writing {name}", error)
+                self._content_into(attributes, name, value)
+
+    def _content_into(self, attributes: Attributes, name: str, value: Any) -> None:
+        try:
+            text = self.redactor.text(to_json(value))
+        except Exception as error:  # noqa: BLE001 - one unreadable message must not cost the span
+            swallowed(f"writing {name}", error)
+            return
+        if self._limit is not None and len(text) > self._limit:
+            short = shorten(text, self._limit)
+            attributes[own.SHORTENED] = attributes.get(own.SHORTENED, 0) + len(text) - len(short)
+            text = short
+        attributes[name] = text
 
     def cost(self, cost: Cost, attributes: Attributes) -> None:
         """Cost and its provenance; an unknown price writes no number."""
@@ -193,6 +169,15 @@ class Encoder:
             attributes[amount] = float(cost.usd)
         else:
             attributes[own.COST] = float(cost.usd)
+
+    def exception(self, error: BaseException) -> dict[str, str] | None:
+        """Attributes of an exception's event that must not be written as the SDK would; None if all may."""
+        found = {
+            "exception.message": str(error),
+            "exception.stacktrace": "".join(traceback.format_exception(error)),
+        }
+        seen = {name: self.redactor.text(text) for name, text in found.items()}
+        return None if seen == found else seen
 
     # --- scopes ---
 
@@ -222,10 +207,7 @@ class Encoder:
                 ("gen_ai.tool.call.result", tool.result),
             ):
                 if value is not None:
-                    try:
-                        attributes[name] = to_json(_as_object(value))
-                    except Exception as error:  # noqa: BLE001 - as above
-                        swallowed(f"writing {name}", error)
+                    self._content_into(attributes, name, _as_object(value))
         if tool.cost_usd is not None:
             attributes[own.TOOL_COST] = float(tool.cost_usd)
 

@@ -105,7 +105,10 @@ class Open:
                 if found:
                     span.set_attributes(found)
                 if record.error_type is not None:
-                    span.set_status(Status(StatusCode.ERROR, record.error_message))
+                    message = record.error_message
+                    span.set_status(
+                        Status(StatusCode.ERROR, message and self._recorder.encoder.redactor.text(message))
+                    )
         except Exception as failure:  # noqa: BLE001 - the span must still end
             swallowed("writing attributes", failure)
         span.end(self.start_ns + elapsed_ns)
@@ -124,7 +127,7 @@ class Open:
             return
         for each in scope.chain() if scope is not None else ():
             each.seen_error = id(error)
-        self.span.record_exception(error)
+        self.span.record_exception(error, self._recorder.encoder.exception(error))
 
 
 class OpenCall(Open):

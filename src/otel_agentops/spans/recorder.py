@@ -64,7 +64,10 @@ class Recorder:
         self.config = config
         self.book = book
         self.scopes = Scopes()
-        self.encoder = Encoder(profile, config.cost_names, config.capture_content)
+        limits = [limit for limit in (config.content_limit, config.value_limit) if limit is not None]
+        self.encoder = Encoder(
+            profile, config.cost_names, config.capture_content, config.redact, min(limits, default=None)
+        )
         self.instruments = Instruments(profile, __version__, meter_provider)
         self.stages = stages(book, self.scopes)
         self.digest_key = config.digest_key or os.urandom(32)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from otel_agentops.spans.encode import to_json
+from otel_agentops.spans.json_text import to_json
 
 
 @dataclass
@@ -41,7 +41,7 @@ def test_the_same_without_pydantic() -> None:
     """Programs without pydantic get the same text for plain data."""
     code = """
 import sys
-from otel_agentops.spans.encode import to_json
+from otel_agentops.spans.json_text import to_json
 value = {"a": [1, 2.5, "x", None, True], "b": {"c": "\\u00fc"}}
 before = to_json(value)
 assert "pydantic_core" not in sys.modules

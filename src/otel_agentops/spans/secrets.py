@@ -1,0 +1,204 @@
+"""What redaction looks for: keys and tokens of known vendors, e-mail addresses, payment cards.
+
+Most rules have hints, texts one of which must occur: looking for them costs a hundredth of a regular
+expression, so a prompt without secrets is hardly delayed. Every expression takes time linear in the
+text: it starts only where a word starts, and what it repeats is bounded or taken greedily once.
+
+Sources: the vendors' own descriptions of their key formats; ISO/IEC 7812-1 (issuer ranges and check
+digit of cards); RFC 5321 §4.5.3.1 (lengths of e-mail addresses).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["BUILT_IN", "Rule", "replace_with"]
+
+
+class Rule(NamedTuple):
+    """One thing to look for.
+
+    Attributes:
+        replace: The text with what was found replaced by a mark.
+        hints: Texts one of which must occur for the rule to find anything; empty: unknown.
+        looks: A quick search that is true where the rule may find something; None where hints tell.
+        own: Whether the program's own function replaces; it is not asked about the structure of messages.
+    """
+
+    replace: Callable[[str], str]
+    hints: tuple[str, ...] = ()
+    looks: Callable[[str], object] | None = None
+    own: bool = False
+
+
+def _mark(name: str) -> str:
+    return f"[REDACTED:{name}]"
+
+
+def replace_with(name: str, pattern: str | re.Pattern[str]) -> Rule:
+    """A rule that replaces what a regular expression matches.
+
+    Raises:
+        re.error: The pattern is none.
+    """
+    compiled, mark = re.compile(pattern), _mark(name)
+    return Rule(lambda text: compiled.sub(mark, text), looks=compiled.search)
+
+
+# --- keys and tokens ---
+
+_PREFIXED: tuple[tuple[str, str], ...] = (
+    ("sk-", r"[\w-]{16,}"),  # OpenAI, Anthropic, OpenRouter, DeepSeek, LiteLLM, Langfuse and others
+    ("sk_", r"(?:live|test)_\w{16,}"),  # Stripe
+    ("rk_", r"(?:live|test)_\w{16,}"),
+    ("pk-lf-", r"[\w-]{16,}"),  # Langfuse
+    ("whsec_", r"[\w+/=]{16,}"),
+    ("AIza", r"[\w-]{35}"),  # Google
+    ("ya29.", r"[\w-]{20,}"),
+    ("AKIA", r"[0-9A-Z]{16}"),  # AWS
+    ("ASIA", r"[0-9A-Z]{16}"),
+    ("ghp_", r"\w{36,}"),  # GitHub
+    ("gho_", r"\w{36,}"),
+    ("ghu_", r"\w{36,}"),
+    ("ghs_", r"\w{36,}"),
+    ("ghr_", r"\w{36,}"),
+    ("github_pat_", r"\w{22,}"),
+    ("glpat-", r"[\w-]{20,}"),  # GitLab
+    ("xox", r"[abeoprs]-[\w-]{10,}"),  # Slack
+    ("xapp-", r"[\w-]{10,}"),
+    ("hf_", r"\w{30,}"),  # Hugging Face
+    ("gsk_", r"\w{20,}"),  # Groq
+    ("xai-", r"\w{20,}"),
+    ("pplx-", r"\w{20,}"),  # Perplexity
+    ("r8_", r"\w{30,}"),  # Replicate
+    ("fw_", r"\w{20,}"),  # Fireworks
+    ("nvapi-", r"[\w-]{20,}"),
+    ("tgp_v1_", r"[\w-]{20,}"),  # Together
+    ("lsv2_", r"\w{20,}"),  # LangSmith
+    ("pcsk_", r"\w{20,}"),  # Pinecone
+    ("dapi", r"[0-9a-f]{32}(?:-\d)?"),  # Databricks
+    ("npm_", r"\w{36}"),
+    ("SG.", r"[\w-]{16,}\.[\w-]{16,}"),  # SendGrid
+    ("sntrys_", r"[\w+/=]{20,}"),  # Sentry
+    ("dop_v1_", r"[0-9a-f]{64}"),  # DigitalOcean
+)
+"""How keys of vendors begin, and what follows; a digit must be among it, or it is a word."""
+
+
+def _prefixed(prefix: str, rest: str) -> Rule:
+    # not within a word: "risk-", "task-" and "disk-" are no keys
+    pattern = re.compile(rf"(?<![A-Za-z0-9]){re.escape(prefix)}{rest}")
+    return Rule(lambda text: pattern.sub(_if_digits, text), (prefix,))
+
+
+def _if_digits(match: re.Match[str]) -> str:
+    found = match.group()
+    return _mark("key") if any(map(str.isdigit, found)) else found
+
+
+def _grouped(hints: tuple[str, ...], pattern: str) -> Rule:
+    """A rule whose pattern has groups `before` and perhaps `after`, which stay."""
+    compiled = re.compile(pattern)
+    mark = _mark("key")
+
+    def keep(match: re.Match[str]) -> str:
+        return match["before"] + mark + (match.groupdict().get("after") or "")
+
+    return Rule(lambda text: compiled.sub(keep, text), hints)
+
+
+_PEM = re.compile(r"-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----")
+_PEM_END = re.compile(r"-----END [A-Z ]{0,32}PRIVATE KEY-----")
+
+
+def _private_keys(text: str) -> str:
+    """Private keys in PEM, by position: one without an end goes to the end of the text."""
+    parts, at = [], 0
+    while (begin := _PEM.search(text, at)) is not None:
+        end = _PEM_END.search(text, begin.end())
+        parts += [text[at : begin.start()], _mark("key")]
+        at = end.end() if end is not None else len(text)
+    return "".join((*parts, text[at:]))
+
+
+_KEYS = (
+    *(_prefixed(prefix, rest) for prefix, rest in _PREFIXED),
+    Rule(_private_keys, ("-----BEGIN ",)),
+    # JSON web tokens: two objects in base64 and a signature
+    _grouped(("eyJ",), r"(?<![\w.-])(?P<before>)eyJ[\w-]{8,}+\.eyJ[\w-]{8,}+\.[\w-]*+"),
+    _grouped(("earer ", "EARER "), r"(?i:(?P<before>\bbearer )) *+[\w.~+/=-]{16,}+"),
+    _grouped(("asic ", "ASIC "), r"(?i:(?P<before>\bbasic )) *+[A-Za-z0-9+/]{16,}+={0,2}"),
+    # user and password, and secrets in the query, of URLs
+    _grouped(("://",), r"(?P<before>://)[^\s/?#@\"'<>]{1,256}(?P<after>@)"),
+    _grouped(
+        ("key=", "token=", "sig=", "secret=", "password=", "signature=", "Signature="),
+        r"(?P<before>[?&](?i:(?:[a-z_-]{1,24}[_-])?(?:key|apikey|token|sig|secret|password|signature))=)[^&#\s\"'<>]{6,}+",
+    ),
+)
+
+# --- e-mail addresses ---
+
+_EMAIL = re.compile(r"(?<![\w.%+-])[\w.%+-]{1,64}@(?:[^\W_](?:[\w-]{0,62})\.){1,8}[^\W\d_]{2,24}(?![\w-])")
+
+# --- payment cards ---
+
+_DIGITS = re.compile(r"(?<![\w.])\d(?:[ -]?\d){12,}(?![\w])")
+_ISSUERS = re.compile(
+    r"4\d{12}(?:\d{3}){0,2}|(?:5[1-5]\d\d|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}|3[47]\d{13}"
+    r"|(?:6011|65\d\d|64[4-9]\d)\d{12}|35(?:2[89]|[3-8]\d)\d{12}|3(?:0[0-5]|[68]\d)\d{11}|62\d{14,17}"
+)
+"""Numbers as the card schemes give them out: first digits and lengths."""
+_SIZES = (13, 14, 15, 16, 17, 18, 19)
+
+
+def _cards(text: str) -> str:
+    return _DIGITS.sub(_cards_in_run, text)
+
+
+def _cards_in_run(match: re.Match[str]) -> str:
+    """Cards in a run of digits, which start and end where a group of digits does."""
+    run = match.group()
+    places = [at for at, char in enumerate(run) if char not in " -"]
+    digits = "".join(run[at] for at in places)
+    parts, done, first = [], 0, 0
+    while first <= len(digits) - _SIZES[0]:
+        last = _card_end(run, places, digits, first)
+        if last:
+            parts += [run[done : places[first]], _mark("card")]
+            done, first = places[last - 1] + 1, last
+        else:
+            first += 1
+    return "".join((*parts, run[done:]))
+
+
+def _card_end(run: str, places: list[int], digits: str, first: int) -> int:
+    """Number of digits up to the end of the card that starts at digit `first`; 0 if none does."""
+    if first and places[first] == places[first - 1] + 1:
+        return 0
+    for size in _SIZES:
+        last = first + size
+        whole = last == len(digits) or (last < len(digits) and places[last] > places[last - 1] + 1)
+        if whole and _ISSUERS.fullmatch(digits, first, last) and _luhn(digits[first:last]):
+            return last
+    return 0
+
+
+def _luhn(digits: str) -> bool:
+    """The check digit of ISO/IEC 7812-1."""
+    total = 0
+    for place, digit in enumerate(reversed(digits)):
+        value = int(digit) * (2 if place % 2 else 1)
+        total += value - 9 if value > 9 else value
+    return total % 10 == 0
+
+
+BUILT_IN: dict[str, tuple[Rule, ...]] = {
+    "keys": _KEYS,
+    "email": (Rule(lambda text: _EMAIL.sub(_mark("email"), text), ("@",)),),
+    "cards": (Rule(_cards, looks=_DIGITS.search),),
+}
+"""The rules by the names that the setting takes."""
