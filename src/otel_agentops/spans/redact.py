@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from otel_agentops.failsafe import swallowed
 from otel_agentops.spans.json_text import to_json
-from otel_agentops.spans.secrets import BUILT_IN, Rule, replace_with
+from otel_agentops.spans.secrets import BUILT_IN, Rule, has_run, replace_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,7 +40,8 @@ class Redactor:
         rules = [rule for item in wanted for rule in _rules(item)]
         self._rules = tuple(rules)
         self._given = tuple(rule for rule in rules if not rule.own)
-        self._hints = _gated(hint for rule in rules for hint in rule.hints)
+        self._hints = _gated(hint for rule in rules for hint in rule.hints if not rule.run)
+        self._run_hints = tuple(hint for rule in rules for hint in rule.hints if rule.run)
         self._looks = tuple(rule.looks for rule in rules if rule.looks is not None)
         self._always = any(not rule.hints and rule.looks is None for rule in rules)
 
@@ -49,6 +50,8 @@ class Redactor:
         for gate, hints in self._hints:
             if gate in text and any(hint in text for hint in hints):
                 return True
+        if self._run_hints and has_run(text) and any(hint in text for hint in self._run_hints):
+            return True
         return self._always or any(looks(text) is not None for looks in self._looks)
 
     def text(self, text: str) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["BUILT_IN", "Rule", "replace_with"]
+__all__ = ["BUILT_IN", "Rule", "has_run", "replace_with"]
 
 
 class Rule(NamedTuple):
@@ -26,12 +26,14 @@ class Rule(NamedTuple):
         replace: The text with what was found replaced by a mark.
         hints: Texts one of which must occur for the rule to find anything; empty: unknown.
         looks: A quick search that is true where the rule may find something; None where hints tell.
+        run: Whether what it finds has 16 characters of `has_run` in a row, so that a text without is clean.
         own: Whether the program's own function replaces; it is not asked about the structure of messages.
     """
 
     replace: Callable[[str], str]
     hints: tuple[str, ...] = ()
     looks: Callable[[str], object] | None = None
+    run: bool = False
     own: bool = False
 
 
@@ -47,6 +49,18 @@ def replace_with(name: str, pattern: str | re.Pattern[str]) -> Rule:
     """
     compiled, mark = re.compile(pattern), _mark(name)
     return Rule(lambda text: compiled.sub(mark, text), looks=compiled.search)
+
+
+_RUN = b"x" * 16
+_IN_RUN = bytes(
+    ord("x") if chr(code).isascii() and (chr(code).isalnum() or chr(code) in "_+/=.~-") else ord(" ")
+    for code in range(256)
+)
+
+
+def has_run(text: str) -> bool:
+    """Whether a text has 16 characters in a row that keys are made of; few texts do, and it is quick."""
+    return _RUN in text.encode(errors="replace").translate(_IN_RUN)
 
 
 # --- keys and tokens ---
@@ -68,8 +82,8 @@ _PREFIXED: tuple[tuple[str, str], ...] = (
     ("ghr_", r"\w{36,}"),
     ("github_pat_", r"\w{22,}"),
     ("glpat-", r"[\w-]{20,}"),  # GitLab
-    ("xox", r"[abeoprs]-[\w-]{10,}"),  # Slack
-    ("xapp-", r"[\w-]{10,}"),
+    ("xox", r"[abeoprs]-[\w-]{12,}"),  # Slack
+    ("xapp-", r"[\w-]{12,}"),
     ("hf_", r"\w{30,}"),  # Hugging Face
     ("gsk_", r"\w{20,}"),  # Groq
     ("xai-", r"\w{20,}"),
@@ -91,8 +105,8 @@ _PREFIXED: tuple[tuple[str, str], ...] = (
 
 def _prefixed(prefix: str, rest: str) -> Rule:
     # not within a word: "risk-", "task-" and "disk-" are no keys
-    pattern = re.compile(rf"(?<![A-Za-z0-9]){re.escape(prefix)}{rest}")
-    return Rule(lambda text: pattern.sub(_if_digits, text), (prefix,))
+    pattern = re.compile(rf"(?<![A-Za-z0-9]){re.escape(prefix)}{rest}", re.ASCII)
+    return Rule(lambda text: pattern.sub(_if_digits, text), (prefix,), run=True)
 
 
 def _if_digits(match: re.Match[str]) -> str:
@@ -100,15 +114,15 @@ def _if_digits(match: re.Match[str]) -> str:
     return _mark("key") if any(map(str.isdigit, found)) else found
 
 
-def _grouped(hints: tuple[str, ...], pattern: str) -> Rule:
+def _grouped(hints: tuple[str, ...], pattern: str, run: bool = True) -> Rule:
     """A rule whose pattern has groups `before` and perhaps `after`, which stay."""
-    compiled = re.compile(pattern)
+    compiled = re.compile(pattern, re.ASCII)
     mark = _mark("key")
 
     def keep(match: re.Match[str]) -> str:
         return match["before"] + mark + (match.groupdict().get("after") or "")
 
-    return Rule(lambda text: compiled.sub(keep, text), hints)
+    return Rule(lambda text: compiled.sub(keep, text), hints, run=run)
 
 
 _PEM = re.compile(r"-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----")
@@ -133,10 +147,11 @@ _KEYS = (
     _grouped(("earer ", "EARER "), r"(?i:(?P<before>\bbearer )) *+[\w.~+/=-]{16,}+"),
     _grouped(("asic ", "ASIC "), r"(?i:(?P<before>\bbasic )) *+[A-Za-z0-9+/]{16,}+={0,2}"),
     # user and password, and secrets in the query, of URLs
-    _grouped(("://",), r"(?P<before>://)[^\s/?#@\"'<>]{1,256}(?P<after>@)"),
+    _grouped(("@",), r"(?P<before>://)[^\s/?#@\"'<>]{1,256}(?P<after>@)", run=False),
     _grouped(
         ("key=", "token=", "sig=", "secret=", "password=", "signature=", "Signature="),
         r"(?P<before>[?&](?i:(?:[a-z_-]{1,24}[_-])?(?:key|apikey|token|sig|secret|password|signature))=)[^&#\s\"'<>]{6,}+",
+        run=False,
     ),
 )
 
