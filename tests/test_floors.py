@@ -18,7 +18,7 @@ FLOORS = {
     "instrumentation": 5, "decorators": 5, "processors": 5, "store": 5,
     "export": 6, "viewer": 6,
     "runtime": 7,
-    "cli": 8, "demo": 8, "testing": 8, "__init__": 8,
+    "cli": 8, "demo": 8, "doctor": 8, "testing": 8, "__init__": 8,
 }  # fmt: skip
 """Each imports only lower floors or itself; neighbours never each other."""
 

@@ -49,6 +49,21 @@ def _parser() -> argparse.ArgumentParser:
         "--live", action="store_true", help="use the real OpenAI API, with OPENAI_API_KEY; costs about $0.001"
     )
     demo.set_defaults(run=_demo)
+    doctor = commands.add_parser(
+        "doctor",
+        help="say what is instrumented here, by whom, where spans go, and what to change; exit code for CI",
+    )
+    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
+    doctor.add_argument("--strict", action="store_true", help="warnings count as errors")
+    doctor.add_argument(
+        "--import",
+        dest="imports",
+        metavar="MODULE",
+        action="append",
+        default=[],
+        help="import this module of your program first, so that what it sets up is seen; may be repeated",
+    )
+    doctor.set_defaults(run=_doctor)
     return parser
 
 
@@ -57,6 +72,23 @@ def _url(text: str) -> str:
     if scheme not in ("http", "https", "grpc", "grpcs") or not separator or not rest:
         raise argparse.ArgumentTypeError(f"{text!r} is no URL such as http://localhost:4318")
     return text
+
+
+def _doctor(given: argparse.Namespace) -> int:
+    from otel_agentops.doctor import examine, worst  # noqa: PLC0415 - costs start-up time only here
+
+    findings = examine(given.imports)
+    if given.json:
+        print(json.dumps([finding._asdict() for finding in findings], indent=2))  # noqa: T201
+    else:
+        for finding in findings:
+            print(f"{_MARKS[finding.level]} {finding.topic}: {finding.text}")  # noqa: T201
+            if finding.advice:
+                print(f"      {finding.advice}")  # noqa: T201
+    return int(worst(findings) in (("warning", "error") if given.strict else ("error",)))
+
+
+_MARKS = {"ok": "  ok ", "note": "  -- ", "warning": "WARN ", "error": "FAIL "}
 
 
 def _say(text: str) -> None:

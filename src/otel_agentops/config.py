@@ -19,7 +19,7 @@ from otel_agentops.semconv import DEFAULT_PROFILE, PROFILES
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Config", "ConfigError"]
+__all__ = ["Config", "ConfigError", "variable"]
 
 
 class ConfigError(ValueError):
@@ -282,6 +282,11 @@ _VARIABLES: tuple[tuple[str, str, Callable[[str, Any], Any]], ...] = (
     ("OTEL_SDK_DISABLED", "sdk_disabled", _flag),
 )
 """Rows of (variable, setting, reader), later rows winning; tests hold `docs/settings.md` to them."""
+
+
+def variable(name: str) -> str | None:
+    """A variable that is nobody's setting here, for looking at the neighbours'; None if unset or empty."""
+    return os.environ.get(name) or None
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:

@@ -22,16 +22,18 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import wrapt
 from opentelemetry.context import get_value
 
 from otel_agentops.accounting import digest
 from otel_agentops.failsafe import failsafe, logger, swallowed
+from otel_agentops.instrumentation.layers import layers_of
 from otel_agentops.spans import current, follow
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from otel_agentops.records import ModelCall
     from otel_agentops.spans import OpenCall, Recorder
 
-__all__ = ["ABSENT", "Amend", "Conceal", "Instrumentor", "Target", "given"]
+__all__ = ["ABSENT", "Amend", "Conceal", "Instrumentor", "Target", "TargetState", "given"]
 
 Request = Callable[[Any, "Mapping[str, Any]", bool], "ModelCall"]
 Conceal = Callable[[Any], bool]
@@ -77,6 +79,7 @@ class Target:
         follow: Gives the caller what comes instead of the result; see `otel_agentops.spans.follow`.
         amend: `(resource, kwargs, recorder)` -> the arguments to send instead and what hides the
             difference from the caller; None where requests are never touched.
+        former: Whether only older versions of the library have it, so that its absence says nothing.
     """
 
     module: str
@@ -90,6 +93,21 @@ class Target:
     prompt: tuple[str, ...] = ()
     follow: Callable[..., Any] = follow
     amend: Amend | None = None
+    former: bool = False
+
+
+class TargetState(NamedTuple):
+    """What became of one target.
+
+    Attributes:
+        name: Its full name: `module.Class.method`.
+        state: `active`, `off`, `missing` in this version of the library, or `not imported` yet.
+        layers: Who has wrapped the method, outermost first.
+    """
+
+    name: str
+    state: str
+    layers: list[str]
 
 
 class Instrumentor:
@@ -133,9 +151,37 @@ class Instrumentor:
                 patch.undo()
             self._patches = {target: patch for target, patch in self._patches.items() if patch.applied}
 
-    def _repatch(self, module_name: str) -> None:
-        import sys  # noqa: PLC0415 - only needed when switched on again
+    @property
+    def package(self) -> str:
+        """The distribution that the targets come from."""
+        return self.targets[0].module.partition(".")[0]
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Modules that are patched when they are imported."""
+        return tuple(sorted({target.module for target in self.targets}))
+
+    def inspect(self) -> list[TargetState]:
+        """What became of each target in this process, and who else has wrapped it.
+
+        Targets of older versions of the library are left out where they do not exist.
+        """
+        states = [(target, self._inspect(target)) for target in self.targets]
+        return [state for target, state in states if state.state == "active" or not target.former]
+
+    def _inspect(self, target: Target) -> TargetState:
+        name = f"{target.module}.{target.attribute}"
+        module = sys.modules.get(target.module)
+        if module is None:
+            return TargetState(name, "not imported", [])
+        owner, method = _place(target, module)
+        if owner is None:
+            return TargetState(name, "missing", [])
+        patch = self._patches.get(target)
+        ours = self.active and patch is not None and patch.in_place
+        return TargetState(name, "active" if ours else "off", layers_of(owner, method))
+
+    def _repatch(self, module_name: str) -> None:
         module = sys.modules.get(module_name)
         if module is not None:
             self._patch_module(module)
@@ -151,15 +197,22 @@ class Instrumentor:
                         self._patch(target, module)
 
     def _patch(self, target: Target, module: Any) -> None:
-        class_name, _, method = target.attribute.rpartition(".")
-        # not getattr: modules may load others lazily, and the class of another module is not this target
-        owner = vars(module).get(class_name)
-        if owner is None or owner.__module__ != module.__name__ or not hasattr(owner, method):
+        owner, method = _place(target, module)
+        if owner is None:
             logger.debug("%s.%s does not exist in this version", target.module, target.attribute)
             return
         patch = _Patch(owner, method)
         patch.apply(_wrapper(target, self, patch.original))
         self._patches[target] = patch
+
+
+def _place(target: Target, module: Any) -> tuple[Any, str]:
+    """The class that has a target's method (None if this version has no such method), and its name."""
+    class_name, _, method = target.attribute.rpartition(".")
+    # not getattr: modules may load others lazily, and the class of another module is not this target
+    owner = vars(module).get(class_name)
+    there = owner is not None and owner.__module__ == module.__name__ and hasattr(owner, method)
+    return (owner if there else None), method
 
 
 class _Bound(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]  # generic only in newer versions

@@ -298,11 +298,12 @@ def _targets() -> tuple[Target, ...]:
     for prefix in ("", "Async"):
         chat, responses = f"{prefix}Completions", f"{prefix}Responses"
         targets += [
-            _target(module, f"{chat}.create", amend=ask_for_usage, **_CHAT_FUNCTIONS)
-            for module in _CHAT_MODULES
+            _target(module, f"{chat}.create", amend=ask_for_usage, former=former, **_CHAT_FUNCTIONS)
+            for module, former in zip(_CHAT_MODULES, (False, True), strict=True)
         ]
         targets += [
-            _target(module, f"{chat}.parse", **_CHAT_FUNCTIONS) for module in (_CHAT_MODULES[0], _BETA_CHAT)
+            _target(module, f"{chat}.parse", former=former, **_CHAT_FUNCTIONS)
+            for module, former in ((_CHAT_MODULES[0], False), (_BETA_CHAT, True))
         ]
         targets += [
             _target(_RESPONSES_MODULE, f"{responses}.{method}", **_RESPONSES_FUNCTIONS)

@@ -1,0 +1,87 @@
+"""Which methods are instrumented, by us and by others."""
+
+from __future__ import annotations
+
+import importlib
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from otel_agentops.doctor.findings import Finding
+from otel_agentops.doctor.versions import installed
+from otel_agentops.instrumentation import registry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from otel_agentops.config import Config
+    from otel_agentops.instrumentation.base import Instrumentor
+
+__all__ = ["look"]
+
+_OURS = "otel-agentops"
+
+
+def look(config: Config) -> Iterator[Finding]:
+    """Each library that can be instrumented: whether it is, by whom, and what it lacks."""
+    wanted = registry.wanted(config.instrument, config.disabled, strict=False)
+    for instrumentor in registry.every():
+        package = instrumentor.package
+        number = installed(package)
+        if number is None:
+            yield Finding("libraries", "note", f"{instrumentor.name}: {package} is not installed")
+        elif instrumentor.name not in wanted:
+            yield Finding(
+                "libraries",
+                "note",
+                f"{instrumentor.name}: switched off",
+                "OTEL_AGENTOPS_INSTRUMENT and OTEL_PYTHON_DISABLED_INSTRUMENTATIONS decide",
+            )
+        else:
+            yield from _look_at(instrumentor, f"{instrumentor.name} ({package} {number})")
+
+
+def _look_at(instrumentor: Instrumentor, title: str) -> Iterator[Finding]:
+    was_active = instrumentor.active
+    try:
+        instrumentor.instrument()
+        broken = _import(instrumentor.modules)
+        targets = instrumentor.inspect()
+    finally:
+        if not was_active:
+            instrumentor.uninstrument()
+    if broken:
+        yield Finding("libraries", "error", f"{title}: {broken}", "repair the installation")
+        return
+    states = Counter(target.state for target in targets)
+    active = states["active"]
+    yield Finding(
+        "libraries",
+        "ok" if active else "error",
+        f"{title}: {active} of {len(targets)} methods are instrumented",
+        None if active else "this version is not known to us; record its calls with model_call() meanwhile",
+    )
+    missing = [target.name for target in targets if target.state == "missing"]
+    if missing and active:
+        yield Finding(
+            "libraries", "note", f"{title}: this version does not have {', '.join(sorted(missing))}"
+        )
+    others = Counter(owner for target in targets for owner in target.layers if owner != _OURS)
+    for owner, count in sorted(others.items()):
+        yield Finding(
+            "libraries",
+            "note",
+            f"{title}: {owner} has wrapped {count} of these methods too",
+        )
+
+
+def _import(modules: tuple[str, ...]) -> str | None:
+    """Import what will be patched; what went wrong, or None. A module that does not exist is no fault."""
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name is None or not module.startswith(error.name):
+                return f"{module} cannot be imported: {error}"
+        except Exception as error:  # noqa: BLE001 - a library may raise anything while it is imported
+            return f"{module} cannot be imported: {error!r}"
+    return None

@@ -1,0 +1,102 @@
+"""The doctor names what is there, what is wrong, and ends with an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("openai")
+
+CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "DD_"))}
+
+
+RUN = "from otel_agentops.cli import main; raise SystemExit(main())"
+
+
+def doctor(*arguments: str, cwd: Path | None = None, **variables: str) -> tuple[int, list[dict[str, Any]]]:
+    """Exit code and findings of the command in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, "doctor", "--json", *arguments],
+        check=False,
+        env={**CLEAN, **variables},
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def found(findings: list[dict[str, Any]], text: str) -> dict[str, Any]:
+    """The one finding that says this."""
+    matching = [finding for finding in findings if text in finding["text"]]
+    assert len(matching) == 1, (text, findings)
+    return matching[0]
+
+
+def test_a_clean_environment() -> None:
+    """Every method of the installed SDK is instrumented, and nothing is wrong but the missing collector."""
+    _, findings = doctor()
+    openai = found(findings, "methods are instrumented")
+    active, _, total = openai["text"].partition(": ")[2].split()[:3]
+    assert openai["level"] == "ok"
+    assert int(active) == int(total) >= 12
+    assert [
+        one for one in findings if one["level"] in ("warning", "error") and one["topic"] != "endpoint"
+    ] == []
+    assert found(findings, "content (prompts")["level"] == "ok"
+    assert found(findings, "prices: genai-prices")["topic"] == "settings"
+
+
+@pytest.mark.parametrize(
+    ("variables", "says", "level"),
+    [
+        ({"OTEL_AGENTOPS_SEMCONV": "9"}, "OTEL_AGENTOPS_SEMCONV='9'", "warning"),
+        ({"OTEL_SDK_DISABLED": "true"}, "nothing is exported", "warning"),
+        ({"OTEL_EXPERIMENTAL_CONFIG_FILE": "x"}, "is ignored by the SDK", "warning"),
+        ({"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "openai"}, "openai: switched off", "note"),
+        (
+            {"OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "true", "OTEL_AGENTOPS_REDACT": "none"},
+            "nothing is taken out",
+            "warning",
+        ),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_settings_that_matter(variables: dict[str, str], says: str, level: str) -> None:
+    """A variable that changes what is recorded is told, with what to do."""
+    code, findings = doctor("--strict", **variables)
+    finding = found(findings, says)
+    assert (finding["level"], bool(finding["advice"])) == (level, True)
+    assert code == int(level == "warning")
+
+
+PROGRAM = """
+import functools
+from openai.resources.chat.completions import Completions
+
+bare = Completions.create
+
+@functools.wraps(bare)
+def create(*args, **kwargs):
+    return bare(*args, **kwargs)
+
+Completions.create = create
+"""
+
+
+def test_what_the_program_itself_does(tmp_path: Path) -> None:
+    """With `--import` the wrappers that the program puts in place are seen, and named after their module."""
+    (tmp_path / "shop.py").write_text(PROGRAM)
+    _, findings = doctor("--import", "shop", cwd=tmp_path)
+    assert "shop has wrapped 1 of these methods" in found(findings, "has wrapped")["text"]
+    code, findings = doctor("--import", "no_such_module", cwd=tmp_path)
+    assert code == 1
+    assert found(findings, "no_such_module cannot be imported")["level"] == "error"
