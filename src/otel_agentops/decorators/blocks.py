@@ -67,6 +67,36 @@ class Handle:
         if isinstance(record, ToolCall):
             record.result = result
 
+    def score(
+        self,
+        name: str,
+        value: float | None = None,
+        *,
+        label: str | None = None,
+        explanation: str | None = None,
+        response_id: str | None = None,
+    ) -> None:
+        """Note how good it was, as the conventions' event `gen_ai.evaluation.result` on its span.
+
+        Args:
+            name: What was judged: `helpful`, `correct`, ... Static and of low cardinality.
+            value: The score; None where there is only a label.
+            label: What the score means: `pass`, `relevant`, ...
+            explanation: Why; written only when content is captured.
+            response_id: Id of the answer that was judged, where that is not the whole.
+        """
+        with failsafe("writing a score"):
+            if self._opened is not None:
+                self._opened.score(
+                    {
+                        "gen_ai.evaluation.name": str(name),
+                        "gen_ai.evaluation.score.value": None if value is None else float(value),
+                        "gen_ai.evaluation.score.label": label,
+                        "gen_ai.evaluation.explanation": explanation,
+                        "gen_ai.response.id": response_id,
+                    }
+                )
+
     def end(self, outcome: str | None = None) -> None:
         """End it now; only the first end counts.
 

@@ -17,7 +17,7 @@ from opentelemetry import trace
 from opentelemetry.trace import Status, StatusCode
 
 from otel_agentops.accounting import tool_entry
-from otel_agentops.failsafe import swallowed
+from otel_agentops.failsafe import swallowed, warn_once
 from otel_agentops.records import ModelCall, ToolCall
 from otel_agentops.spans import dropped
 
@@ -218,6 +218,23 @@ class OpenScope(Open):
         if isinstance(record, ToolCall) and record.result is None and self._recorder.encoder.capture_content:
             record.result = result
         return self.finish()
+
+    def score(self, result: dict[str, Any]) -> None:
+        """Write an evaluation's result as an event; fields that are None are left out."""
+        encoder = self._recorder.encoder
+        if not self.span.is_recording():
+            warn_once(
+                "late score", "score() of something that has ended is not written: score before its end"
+            )
+            return
+        if not encoder.capture_content:
+            result["gen_ai.evaluation.explanation"] = None
+        seen = {
+            name: encoder.redactor.text(value) if isinstance(value, str) else value
+            for name, value in result.items()
+            if value is not None
+        }
+        self.span.add_event("gen_ai.evaluation.result", seen)
 
     def _close(self, elapsed_ns: int, error: BaseException | None) -> None:
         recorder, record, scope = self._recorder, self.record, self.scope
