@@ -45,9 +45,21 @@ import socket, sys, threading
 def refuse(*_, **__): raise AssertionError("network at import")
 socket.socket.connect = refuse
 import otel_agentops
+for name in otel_agentops.__all__:
+    getattr(otel_agentops, name)
 from opentelemetry import trace
 assert isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
 assert threading.active_count() == 1
 assert not {"openai", "anthropic", "grpc", "genai_prices", "pydantic"} & set(sys.modules), sys.modules.keys()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_modules_are_loaded_when_they_are_used() -> None:
+    """The package alone loads nothing else of itself, so a launcher can look at it at no cost."""
+    code = """
+import sys, otel_agentops
+assert [name for name in sys.modules if name.startswith(("otel_agentops.", "opentelemetry"))] == []
+assert "agent" in dir(otel_agentops) and not hasattr(otel_agentops, "nothing")
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

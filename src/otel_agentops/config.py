@@ -29,6 +29,10 @@ class ConfigError(ValueError):
         super().__init__(f"{setting}={value!r} is not usable; allowed: {allowed}")
 
 
+OWN_NAMES = ("otel_agentops", "otel-agentops")
+"""What this library is called where instrumentations are switched off."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """The settings of one runtime; see `docs/settings.md` for the variables.
@@ -58,6 +62,7 @@ class Config:
         traces_protocol: `http/protobuf` or `grpc`, for OTLP spans.
         metrics_protocol: The same for OTLP metrics.
         sdk_disabled: `OTEL_SDK_DISABLED`.
+        config_file: `OTEL_CONFIG_FILE`, a declarative configuration; None for the variables.
     """
 
     service_name: str | None = None
@@ -80,6 +85,17 @@ class Config:
     traces_protocol: str = "http/protobuf"
     metrics_protocol: str = "http/protobuf"
     sdk_disabled: bool = False
+    config_file: str | None = None
+
+    @property
+    def switched_off(self) -> bool:
+        """Whether `OTEL_PYTHON_DISABLED_INSTRUMENTATIONS` names all instrumentations, or all of ours."""
+        return not {"*", *OWN_NAMES}.isdisjoint(self.disabled)
+
+    @staticmethod
+    def arguments() -> tuple[str, ...]:
+        """Names that `load` takes."""
+        return tuple(_ARGUMENTS)
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, **arguments: Any) -> Config:
@@ -280,6 +296,7 @@ _VARIABLES: tuple[tuple[str, str, Callable[[str, Any], Any]], ...] = (
     (_OTLP + "TRACES_PROTOCOL", "traces_protocol", _PROTOCOL),
     (_OTLP + "METRICS_PROTOCOL", "metrics_protocol", _PROTOCOL),
     ("OTEL_SDK_DISABLED", "sdk_disabled", _flag),
+    ("OTEL_CONFIG_FILE", "config_file", _text),
 )
 """Rows of (variable, setting, reader), later rows winning; tests hold `docs/settings.md` to them."""
 

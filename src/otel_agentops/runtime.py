@@ -7,10 +7,10 @@ import sys
 import time
 from threading import RLock
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
 
-from opentelemetry import metrics, trace
+from opentelemetry import trace
 
+from otel_agentops import providers
 from otel_agentops.config import Config, ConfigError
 from otel_agentops.failsafe import failsafe, logger, warn_once
 from otel_agentops.instrumentation import registry
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer, TracerProvider
 
     from otel_agentops.accounting import Ledger
-    from otel_agentops.export import Pipeline
     from otel_agentops.records import ModelCall
 
 __all__ = [
@@ -42,8 +41,6 @@ __all__ = [
 
 _lock = RLock()
 _runtime: Runtime | None = None
-_pipeline: Pipeline | None = None
-_joined: WeakSet[Any] = WeakSet()
 _at_exit = False
 
 
@@ -53,11 +50,15 @@ class Runtime:
     Attributes:
         config: The settings in force.
         provider: The tracer provider that spans go to; None for whatever is the global one.
+        launched: Whether `opentelemetry-instrument` started it and no `init()` has taken it over yet.
     """
 
-    def __init__(self, config: Config, recorder: Recorder, provider: TracerProvider | None) -> None:
+    def __init__(
+        self, config: Config, recorder: Recorder, provider: TracerProvider | None, launched: bool = False
+    ) -> None:
         self.config = config
         self.provider = provider
+        self.launched = launched
         self._recorder = recorder
 
     @property
@@ -103,7 +104,8 @@ def init(
     """Start recording; everything has a default. A second call changes nothing.
 
     A tracer provider that the program has set is joined: the accounting is attached to it and nothing
-    else is touched. Where there is none, one is built from the standard `OTEL_*` variables.
+    else is touched. Where there is none, one is built from the standard `OTEL_*` variables. What
+    `opentelemetry-instrument` has started is taken over: its providers stay, these settings hold.
 
     Args:
         service_name: `service.name`, where we build the provider.
@@ -131,7 +133,6 @@ def init(
         ConfigError: A setting has a value that is not allowed; names setting, value and allowed values.
         PriceFileError: A price file cannot be used.
     """
-    global _runtime  # noqa: PLW0603 - one runtime a process
     config = Config.load(
         service_name=service_name,
         semconv=semconv,
@@ -152,25 +153,72 @@ def init(
     for given, method in ((tracer_provider, "get_tracer"), (meter_provider, "get_meter")):
         if given is not None and not hasattr(given, method):
             raise ConfigError(method.replace("get_", "") + "_provider", given, f"an object with {method}()")
+    providers.declare(config)
     with _lock:
-        if _runtime is not None:
+        if _runtime is not None and not _runtime.launched:
             if _runtime.config != config:
                 warn_once("init twice", "init() was called again with other settings; the first ones hold")
             return _runtime
         book = _book(config, prices is not None, tuple(price_rules), price_hook)
-        for name in wanted:
-            book.warm(name, time.time_ns())
-        provider = _provider(config, exporters, tracer_provider)
-        own = _pipeline is not None and provider is _pipeline.tracer_provider
-        meters = meter_provider or (_pipeline.meter_provider if own and _pipeline is not None else None)
-        recorder = Recorder(config, book, provider, meters, lambda: _wants_session(config))
-        use(recorder)
-        _runtime = Runtime(config, recorder, provider)
-        _arm_exit()
+        runtime = _start(config, book, wanted, exporters, tracer_provider, meter_provider)
+    for instrumentor in registry.loaded():
+        if instrumentor.name not in wanted:  # by the launcher, which knows the variables alone
+            instrumentor.uninstrument()
+    _install(wanted)
+    return runtime
+
+
+def launch(
+    config: Config,
+    tracer_provider: TracerProvider | None = None,
+    meter_provider: MeterProvider | None = None,
+) -> None:
+    """Start recording for `opentelemetry-instrument`, until an `init()` of the program takes over.
+
+    Again with other settings, as an option of a declarative file may come late, they hold.
+    """
+    with _lock:
+        if _runtime is not None and (not _runtime.launched or _runtime.config == config):
+            return
+        wanted = registry.wanted(config.instrument, config.disabled, strict=False)
+        _start(config, price_book(config), wanted, (), tracer_provider, meter_provider, launched=True)
+    _install(wanted)
+
+
+def launched() -> None:
+    """Everybody else is installed: be the outermost again, which sees what the program sees."""
+    for instrumentor in registry.loaded():
+        with failsafe(f"instrumenting {instrumentor.name} once more"):
+            instrumentor.to_top()
+
+
+def _start(
+    config: Config,
+    book: PriceBook,
+    wanted: list[str],
+    exporters: Sequence[SpanExporter | str],
+    tracer_provider: TracerProvider | None,
+    meter_provider: MeterProvider | None,
+    launched: bool = False,
+) -> Runtime:
+    global _runtime  # noqa: PLW0603 - one runtime a process
+    for name in wanted:
+        book.warm(name, time.time_ns())
+    under_launcher = launched or _runtime is not None
+    provider = providers.provide(config, exporters, tracer_provider, take_over=_runtime is not None)
+    pipeline = providers.own_pipeline(provider)
+    meters = meter_provider or (pipeline.meter_provider if pipeline is not None else None)
+    recorder = Recorder(config, book, provider, meters, lambda: _wants_session(config, under_launcher))
+    use(recorder)
+    _runtime = Runtime(config, recorder, provider, launched)
+    _arm_exit()
+    return _runtime
+
+
+def _install(wanted: Iterable[str]) -> None:
     for name in wanted:
         with failsafe(f"instrumenting {name}"):
             registry.instrumentor(name).instrument()
-    return _runtime
 
 
 def _book(
@@ -188,64 +236,6 @@ def _book(
     return price_book(config, rules, hook, strict=own_files)
 
 
-# --- the tracer provider ---
-
-
-def _provider(
-    config: Config, exporters: Sequence[SpanExporter | str], given: TracerProvider | None
-) -> TracerProvider | None:
-    """The provider to write to; None for the global one."""
-    if given is not None:
-        _join(given)
-        return given
-    if _pipeline is not None:  # ours of before a shutdown
-        _pipeline.start(config, exporters)
-        return _pipeline.tracer_provider
-    existing = trace.get_tracer_provider()
-    if not isinstance(existing, trace.ProxyTracerProvider):
-        _join(existing)
-        if exporters:
-            warn_once("exporters", "exporters= is not used: the program has a tracer provider of its own")
-        return None
-    return _build(config, exporters)
-
-
-def _build(config: Config, exporters: Sequence[SpanExporter | str]) -> TracerProvider | None:
-    global _pipeline  # noqa: PLW0603 - the providers we own live as long as the process
-    from otel_agentops.export import Pipeline  # noqa: PLC0415 - costs start-up time only where it is used
-
-    _pipeline = Pipeline(config, exporters)
-    _joined.add(_pipeline.tracer_provider)
-    trace.set_tracer_provider(_pipeline.tracer_provider)
-    if _pipeline.meter_provider is not None and _no_meter_provider():
-        metrics.set_meter_provider(_pipeline.meter_provider)
-    return _pipeline.tracer_provider
-
-
-def _no_meter_provider() -> bool:
-    return not hasattr(metrics.get_meter_provider(), "force_flush")
-
-
-def _join(provider: Any) -> None:
-    """Attach the accounting to somebody else's provider, once; change nothing else about it."""
-    if provider in _joined:
-        return
-    add = getattr(provider, "add_span_processor", None)
-    if add is None:
-        warn_once(
-            "no processors",
-            "the tracer provider %s takes no span processors: our own spans and totals are right, but"
-            " spans of others are not accounted for",
-            type(provider).__name__,
-        )
-        return
-    from otel_agentops.processors import AgentOpsSpanProcessor  # noqa: PLC0415 - as above
-
-    with failsafe("joining the tracer provider"):
-        add(AgentOpsSpanProcessor())
-        _joined.add(provider)
-
-
 # --- sessions of scripts ---
 
 _SERVERS = frozenset(
@@ -254,10 +244,10 @@ _SERVERS = frozenset(
 """Modules that mean: this process serves many users, so one session for all would be wrong."""
 
 
-def _wants_session(config: Config) -> bool:
+def _wants_session(config: Config, under_launcher: bool) -> bool:
     if config.auto_session is not None:
         return config.auto_session
-    return _SERVERS.isdisjoint(sys.modules)
+    return not under_launcher and _SERVERS.isdisjoint(sys.modules)
 
 
 def end_session(outcome: str | None = None, timeout_s: float | None = None) -> bool:
@@ -329,8 +319,9 @@ def flush(timeout_s: float = 2.0) -> bool:
 def _flush(provider: TracerProvider | None, timeout_s: float) -> bool:
     end = time.monotonic() + timeout_s
     drain()
-    if _pipeline is not None and provider in (None, _pipeline.tracer_provider):
-        return _pipeline.flush(max(0.0, end - time.monotonic()))
+    pipeline = providers.own_pipeline(provider)
+    if pipeline is not None:
+        return pipeline.flush(max(0.0, end - time.monotonic()))
     force_flush = getattr(provider or trace.get_tracer_provider(), "force_flush", None)
     if force_flush is None:
         return True
@@ -370,8 +361,9 @@ def _stop(timeout_s: float | None, flush_theirs: bool) -> bool:
         for instrumentor in registry.loaded():
             instrumentor.uninstrument()
         use(None)
-    if _pipeline is not None and runtime.provider is _pipeline.tracer_provider:
-        return _pipeline.stop(seconds)
+    pipeline = providers.own_pipeline(runtime.provider)
+    if pipeline is not None:
+        return pipeline.stop(seconds)
     return _flush(runtime.provider, seconds) if flush_theirs else True
 
 

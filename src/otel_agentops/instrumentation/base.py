@@ -143,6 +143,20 @@ class Instrumentor:
             for module in self._hooked:
                 self._repatch(module)
 
+    def to_top(self) -> None:
+        """Be outermost again: wrap what others have put around ours, which lets through from now on."""
+        import sys  # noqa: PLC0415 - as below
+
+        with self._lock:
+            absent = sorted(name for name in self._hooked if name not in sys.modules)
+            for target, patch in list(self._patches.items()):
+                if self.active and not patch.outermost:
+                    with failsafe(f"instrumenting {target.module}.{target.attribute} once more"):
+                        patch.retired = True
+                        self._patch(target, sys.modules[target.module])
+        for name in absent:  # others may have hooked it since we did
+            wrapt.register_post_import_hook(lambda _module: self.to_top(), name)
+
     def uninstrument(self) -> None:
         """Switch off; the very objects that were there come back, where nobody has wrapped ours since."""
         with self._lock:
@@ -202,7 +216,7 @@ class Instrumentor:
             logger.debug("%s.%s does not exist in this version", target.module, target.attribute)
             return
         patch = _Patch(owner, method)
-        patch.apply(_wrapper(target, self, patch.original))
+        patch.apply(_wrapper(target, self, patch))
         self._patches[target] = patch
 
 
@@ -242,7 +256,7 @@ class _Function(wrapt.FunctionWrapper):  # type: ignore[type-arg]  # as above
 class _Patch:
     """One replaced attribute of a class."""
 
-    __slots__ = ("_inherited", "_name", "_owner", "applied", "original", "ours")
+    __slots__ = ("_inherited", "_name", "_owner", "applied", "original", "ours", "retired")
 
     def __init__(self, owner: Any, name: str) -> None:
         self._owner = owner
@@ -251,12 +265,18 @@ class _Patch:
         self.original = inspect.getattr_static(owner, name)
         self.ours: Any = None
         self.applied = False
+        self.retired = False
 
     def apply(self, wrapper: Callable[..., Any]) -> None:
         """Put ours around what is there."""
         self.ours = _Function(self.original, wrapper, self._owner)
         setattr(self._owner, self._name, self.ours)
         self.applied = True
+
+    @property
+    def outermost(self) -> bool:
+        """Whether nobody has wrapped ours since."""
+        return vars(self._owner).get(self._name) is self.ours
 
     @property
     def in_place(self) -> bool:
@@ -273,7 +293,7 @@ class _Patch:
         """Take ours off if it is outermost; below another wrapper it stays and passes through."""
         if not self.in_place:
             self.applied = False
-        if vars(self._owner).get(self._name) is not self.ours:
+        if not self.outermost:
             return
         if self._inherited:
             delattr(self._owner, self._name)
@@ -286,9 +306,9 @@ _LAYERS = 32
 """Wrappers of one method that are looked through."""
 
 
-def _wrapper(target: Target, instrumentor: Instrumentor, original: Any) -> Callable[..., Any]:
+def _wrapper(target: Target, instrumentor: Instrumentor, patch: _Patch) -> Callable[..., Any]:
     """A wrapt wrapper around one method; async methods start when they are awaited, as they do bare."""
-    begin = _Begin(target, instrumentor)
+    begin = _Begin(target, instrumentor, patch)
     finish = target.follow
 
     def sync(
@@ -326,20 +346,21 @@ def _wrapper(target: Target, instrumentor: Instrumentor, original: Any) -> Calla
     def coroutine(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         return run(wrapped, instance, args, kwargs)
 
-    return coroutine if inspect.iscoroutinefunction(inspect.unwrap(original)) else sync
+    return coroutine if inspect.iscoroutinefunction(inspect.unwrap(patch.original)) else sync
 
 
 class _Begin:
     """Start a call, or find that this one is not ours to record. Never raises."""
 
-    def __init__(self, target: Target, instrumentor: Instrumentor) -> None:
+    def __init__(self, target: Target, instrumentor: Instrumentor, patch: _Patch) -> None:
         self._target = target
         self._instrumentor = instrumentor
+        self._patch = patch
 
     def __call__(
         self, resource: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[OpenCall, dict[str, Any], Conceal | None] | None:
-        if not self._instrumentor.active or _suppressed():
+        if not self._instrumentor.active or self._patch.retired or _suppressed():
             return None
         target, conceal = self._target, None
         try:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from threading import RLock
 from typing import TYPE_CHECKING
 
-from otel_agentops.config import ConfigError
+from otel_agentops.config import OWN_NAMES, ConfigError
 from otel_agentops.failsafe import failsafe, warn_once
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ _loaded: dict[str, Instrumentor] = {}
 _lock = RLock()
 
 
+@cache  # reading the metadata of everything installed takes milliseconds
 def _known() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=GROUP)}
 
@@ -61,7 +63,8 @@ def wanted(names: tuple[str, ...] | None, disabled: tuple[str, ...], strict: boo
 
     Args:
         names: What the settings say; None means all.
-        disabled: Never these; `*` or `otel_agentops` means none at all.
+        disabled: Never these; `openai` and `otel_agentops.openai` both name ours of that library, `*` and
+            `otel_agentops` all of ours.
         strict: Whether an unknown name is the developer's error; else it is reported and left out.
 
     Raises:
@@ -75,6 +78,9 @@ def wanted(names: tuple[str, ...] | None, disabled: tuple[str, ...], strict: boo
             if strict:
                 raise error
             warn_once("instrument", "OTEL_AGENTOPS_INSTRUMENT: %s; it is left out", error)
-    if "*" in disabled or "otel_agentops" in disabled:
-        return []
-    return [name for name in asked if name in known and name not in disabled]
+    return [name for name in asked if name in known and not _off(name, disabled)]
+
+
+def _off(name: str, disabled: tuple[str, ...]) -> bool:
+    spellings = {"*", name, *OWN_NAMES, *(f"{own}.{name}" for own in OWN_NAMES)}
+    return not spellings.isdisjoint(disabled)
