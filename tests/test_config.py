@@ -16,6 +16,7 @@ from otel_agentops.config import Config, ConfigError
 WRONG: list[tuple[str, Any, str]] = [
     ("semconv", "1.99", "1.41, latest"),
     ("cost_names", "euro", "default, otel-443"),
+    ("foreign_spans", "none", "complete, cost"),
     ("capture_content", "maybe", "no_content"),
     ("auto_session", "sometimes", "true or false"),
     ("stream_usage", 3, "true or false"),

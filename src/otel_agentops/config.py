@@ -46,6 +46,8 @@ class Config:
             built-in rules, pairs of a name and a regular expression, functions.
         content_limit: Characters that one content attribute may have; None for no limit of ours.
         value_limit: The SDK's own limit, which content is made to fit; None for none.
+        foreign_spans: `complete` adds to other instrumentations' spans what they lack of the conventions'
+            names, and the session they belong to; `cost` only the cost.
         auto_session: Whether calls outside any session open one for the whole process; None decides
             by what the process looks like (a script: yes, a server worker: no).
         stream_usage: Whether the usage of chat streams is asked for where the caller did not.
@@ -72,6 +74,7 @@ class Config:
     redact: tuple[Any, ...] = ("keys",)
     content_limit: int | None = None
     value_limit: int | None = None
+    foreign_spans: str = "complete"
     auto_session: bool | None = None
     stream_usage: bool = True
     stream_usage_hosts: tuple[str, ...] = ()
@@ -249,6 +252,7 @@ def _content(name: str, value: object) -> bool:
 _PROTOCOL = _choice("http/protobuf", "grpc")
 _SEMCONV = _choice(*PROFILES)
 _COST_NAMES = _choice("default", "otel-443")
+_FOREIGN_SPANS = _choice("complete", "cost")
 
 _ARGUMENTS: dict[str, Callable[[str, Any], Any]] = {
     "service_name": _text,
@@ -257,6 +261,7 @@ _ARGUMENTS: dict[str, Callable[[str, Any], Any]] = {
     "capture_content": _content,
     "redact": _redact,
     "content_limit": _characters,
+    "foreign_spans": _FOREIGN_SPANS,
     "auto_session": _flag,
     "stream_usage": _flag,
     "stream_usage_hosts": _names,
@@ -280,6 +285,7 @@ _VARIABLES: tuple[tuple[str, str, Callable[[str, Any], Any]], ...] = (
     # the SDK cuts JSON in the middle, so content is made to fit its limits; the general one first
     ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "value_limit", _length),
     ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "value_limit", _length),
+    ("OTEL_AGENTOPS_FOREIGN_SPANS", "foreign_spans", _FOREIGN_SPANS),
     ("OTEL_AGENTOPS_AUTO_SESSION", "auto_session", _flag),
     ("OTEL_AGENTOPS_STREAM_USAGE", "stream_usage", _flag),
     ("OTEL_AGENTOPS_STREAM_USAGE_HOSTS", "stream_usage_hosts", _names),

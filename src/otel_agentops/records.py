@@ -70,7 +70,8 @@ class Cost:
 
     Attributes:
         usd: Exact amount in US dollars; None when the call is unpriced, and then `reason` says why.
-        source: Who set the price: `genai-prices`, `correction`, `override`, `hook` or `reported`.
+        source: Who set the price: `genai-prices`, `correction`, `override`, `hook` or `reported`; or
+            `emitter`, where only the instrumentation that recorded the call had an estimate.
         reason: One of the reasons in `otel_agentops.pricing`; None when the call is priced.
         flags: Remarks on an estimate, such as `tier_not_applied`; empty for an exact price.
     """
@@ -113,6 +114,13 @@ class ModelCall(Record):
         first_chunk_s: Seconds from the start of the call to the first chunk of a stream.
         digest: Keyed digest of what was sent (32 hex digits); equal digests mean equal prompts.
         reported_cost_usd: What the provider or gateway itself says the call costs; it wins.
+        emitter_cost_usd: What another instrumentation that recorded the call estimated it to cost.
+        invalid_usage: Whether what was recorded as token counts cannot be any; `usage` is then None.
+        flags: Remarks on how the record was read, which make its cost an estimate.
+        duplicate: Whether another record of the same call was counted already; this one costs nothing.
+        counted: The part of `usage` that is counted here, where calls inside explain the rest; None
+            for all of it.
+        place: Where it stands among the live spans; belongs to `accounting`.
         capture: Whether messages are kept; set before the request is read.
         scratch: For the reader of a stream, between one chunk and the next.
     """
@@ -156,6 +164,12 @@ class ModelCall(Record):
     system_fingerprint: str | None = None
     first_chunk_s: float | None = None
     reported_cost_usd: Decimal | None = None
+    emitter_cost_usd: Decimal | None = None
+    invalid_usage: bool = False
+    flags: tuple[str, ...] = ()
+    duplicate: bool = False
+    counted: Usage | None = None
+    place: Any = None
 
     system_instructions: list[dict[str, Any]] | None = None
     input_messages: list[Message] | None = None

@@ -85,6 +85,7 @@ def init(
     service_name: str | None = None,
     semconv: str | None = None,
     cost_names: str | None = None,
+    foreign_spans: str | None = None,
     capture_content: bool | str | None = None,
     redact: str | Callable[[str], str] | Iterable[Any] | None = None,
     content_limit: int | None = None,
@@ -111,6 +112,7 @@ def init(
         service_name: `service.name`, where we build the provider.
         semconv: Names to write: `1.41` (default) or `latest`.
         cost_names: `default`, or `otel-443` for the names of the open proposal instead.
+        foreign_spans: `complete`, or `cost` to add nothing but the cost to spans of others.
         capture_content: Write prompts, answers, tool arguments and results to the spans.
         redact: What to take out of them and of error messages before they are written: `keys` (default),
             `email`, `cards`, pairs of a name and a regular expression, functions of a text, or `none`.
@@ -137,6 +139,7 @@ def init(
         service_name=service_name,
         semconv=semconv,
         cost_names=cost_names,
+        foreign_spans=foreign_spans,
         capture_content=capture_content,
         redact=redact,
         content_limit=content_limit,

@@ -155,17 +155,17 @@ def test_children_of_foreign_spans_stay_in_the_scope(pipeline: Pipeline) -> None
 
 
 def test_emitters_attributes_are_kept(pipeline: Pipeline) -> None:
-    """What the emitter wrote under the same name stands."""
+    """What the emitter wrote stands; only its estimate of the cost moves away for ours."""
+    theirs = {**FOREIGN, "session.id": "theirs", "gen_ai.response.id": "x", "operation.cost": 8.0}
     with (
         ao.session("s", session_id="ours"),
-        pipeline.tracer.start_as_current_span(
-            "call", attributes={**FOREIGN, "session.id": "theirs", "gen_ai.usage.cost": 7.0}
-        ),
+        pipeline.tracer.start_as_current_span("call", attributes={**theirs, "gen_ai.usage.cost": 7.0}),
     ):
         pass
     attributes = pipeline.attributes("call")
-    assert attributes["session.id"] == "theirs"
-    assert attributes["gen_ai.usage.cost"] == 7.0
+    assert {name: attributes[name] for name in theirs} == theirs
+    assert attributes["gen_ai.usage.cost"] == pytest.approx(float(COST), rel=1e-12)
+    assert attributes["otel_agentops.cost.emitter_usd"] == 7.0
 
 
 def test_every_way_to_end_a_span(pipeline: Pipeline) -> None:

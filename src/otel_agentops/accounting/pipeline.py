@@ -13,20 +13,31 @@ from otel_agentops.accounting.ledger import Entry
 from otel_agentops.records import ModelCall, ToolCall
 
 if TYPE_CHECKING:
+    from otel_agentops.accounting.once import Calls
     from otel_agentops.accounting.scopes import Scope, Scopes
     from otel_agentops.pricing import PriceBook
 
-__all__ = ["Stage", "add_to_ledger", "price", "stages"]
+__all__ = ["Stage", "add_to_ledger", "count_once", "price", "stages"]
 
 Stage = Callable[[ModelCall, "Scope | None", int], None]
 """`(call, scope, start_ns)`; `start_ns` is the UTC start of the call, which decides its price."""
+
+
+def count_once(calls: Calls) -> Stage:
+    """A stage that finds out whether another span of the same call was counted already."""
+
+    def find(call: ModelCall, _scope: Scope | None, start_ns: int) -> None:
+        if call.place is not None and call.operation != "fetch_response":
+            calls.count(call, call.place, start_ns)
+
+    return find
 
 
 def price(book: PriceBook) -> Stage:
     """A stage that sets `call.cost`."""
 
     def set_cost(call: ModelCall, _scope: Scope | None, start_ns: int) -> None:
-        if call.operation != "fetch_response":
+        if call.operation != "fetch_response" and not call.duplicate:
             call.cost = book.price(call, start_ns)
 
     return set_cost
@@ -36,13 +47,14 @@ def add_to_ledger(scopes: Scopes) -> Stage:
     """A stage that adds the call to the totals of the scopes around it."""
 
     def add(call: ModelCall, scope: Scope | None, _start_ns: int) -> None:
-        if call.operation == "fetch_response":
+        if call.operation == "fetch_response" or call.duplicate:
             return
         cost = call.cost.usd if call.cost is not None else None
+        rest = call.counted
         entry = Entry(
             cost_usd=cost,
-            usage=call.usage,
-            model_calls=1,
+            usage=call.usage if rest is None else rest,
+            model_calls=rest is None,
             errors=call.error_type is not None,
             unpriced_calls=cost is None and not free_failure(call),
         )
@@ -61,6 +73,6 @@ def tool_entry(tool: ToolCall) -> Entry:
     return Entry(cost_usd=tool.cost_usd, tool_calls=1, errors=tool.error_type is not None)
 
 
-def stages(book: PriceBook, scopes: Scopes) -> tuple[Stage, ...]:
+def stages(book: PriceBook, scopes: Scopes, calls: Calls) -> tuple[Stage, ...]:
     """The accounting, in order."""
-    return (price(book), add_to_ledger(scopes))
+    return (count_once(calls), price(book), add_to_ledger(scopes))

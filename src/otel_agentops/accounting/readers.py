@@ -1,56 +1,247 @@
-"""Foreign spans as records: what an emitter wrote about a model call, read by table.
+"""Foreign spans as records: what an emitter wrote about a model call, read by the tables of its dialect.
 
-Here: emitters that speak the current conventions, in both of our profiles.
+Whatever an attribute holds, reading it never fails: what is no count is no count, and says so in
+`ModelCall.invalid_usage`.
 """
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from otel_agentops.accounting.normal import normalise
+from otel_agentops.accounting.packed import unpack
 from otel_agentops.records import ModelCall, Usage
-from otel_agentops.semconv import PROFILES, own
+from otel_agentops.semconv import dialects, emitters, maker_of, provider_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-__all__ = ["MODEL_OPERATIONS", "model_call"]
+__all__ = ["MODEL_OPERATIONS", "PRICE_INPUTS", "is_boundary", "model_call", "operation_of", "prompt_of"]
 
 MODEL_OPERATIONS = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
 """Operations that are billed; agent, tool and workflow spans repeat what is inside them."""
 
-_CALL: dict[str, str] = {
-    "gen_ai.operation.name": "operation",
-    "gen_ai.provider.name": "provider",
-    "gen_ai.request.model": "request_model",
-    "gen_ai.response.model": "response_model",
-    "gen_ai.response.id": "response_id",
-    "server.address": "server_address",
-    "openai.api.type": "api_type",
-    "openai.response.service_tier": "service_tier",
-    "anthropic.response.service_tier": "service_tier",
-    own.PROCESSING: "processing",
-    own.INFERENCE_GEO: "inference_geo",
-    "error.type": "error_type",
-}
-_USAGE: dict[str, str] = {name: field for profile in PROFILES.values() for field, name in profile.usage}
+_TEXT, _COUNT, _COST, _PACKED, _HIT, _HEADER = range(6)
 
 
-def model_call(attributes: Mapping[str, Any]) -> ModelCall | None:
-    """The model call that a span with these attributes describes; None if it describes none."""
-    if attributes.get("gen_ai.operation.name") not in MODEL_OPERATIONS:
+def _rows() -> Iterator[tuple[str, tuple[int, str, int]]]:
+    for kind, table in ((_TEXT, dialects.TEXTS), (_COUNT, dialects.COUNTS + dialects.MODALITIES)):
+        for field, names in table:
+            yield from ((name, (kind, field, rank)) for rank, name in enumerate(names))
+    yield from ((name, (_COST, name, rank)) for rank, name in enumerate(dialects.COSTS))
+    yield from ((name, (_COST, name, -1)) for _, name in emitters.REPORTED if name != "*")
+    yield from ((name, (_PACKED, name, 0)) for name in dialects.PACKED)
+    yield from ((name, (_HIT, name, 0)) for name in emitters.CACHE_HITS)
+
+
+_NAMES: dict[str, tuple[int, str, int]] = dict(_rows())
+"""Attribute -> what kind of thing it holds, for which field, and how much it is preferred (least first)."""
+
+_KINDS = frozenset(name for name, _ in dialects.KINDS)
+_MARKS = _KINDS.union(*dialects.IMPLICIT)
+
+PRICE_INPUTS = frozenset(_NAMES) | _MARKS
+"""Attributes that decide whether and at what price a call is counted."""
+
+
+def operation_of(attributes: Mapping[str, Any]) -> str | None:
+    """Which of `MODEL_OPERATIONS` a span with these attributes is; None if it is no model call."""
+    if _MARKS.isdisjoint(attributes):
         return None
-    call = ModelCall()
-    usage = Usage()
-    for name, value in attributes.items():
-        if (field := _CALL.get(name)) is not None:
-            if isinstance(value, str):
-                setattr(call, field, value)
-        elif (field := _USAGE.get(name)) is not None and _count(value):
-            setattr(usage, field, int(value))
-            call.usage = usage
+    for name, values in dialects.KINDS:
+        value = attributes.get(name)
+        if value is not None:
+            return values.get(value.strip('"')) if isinstance(value, str) else None
+    if all(not names.isdisjoint(attributes) for names in dialects.IMPLICIT):
+        return "chat"
+    return None
+
+
+def is_boundary(attributes: Mapping[str, Any]) -> bool:
+    """Whether a span is a tool, an agent or the like: calls inside it are no part of a call around it."""
+    return any(attributes.get(name) in values for name, values in dialects.BOUNDARIES)
+
+
+def model_call(attributes: Mapping[str, Any], scope: str = "") -> ModelCall | None:
+    """The model call that a span with these attributes describes; None if it describes none.
+
+    Args:
+        attributes: As the emitter wrote them; a plain dict is read fastest.
+        scope: Name of the emitter's instrumentation scope, which decides what its counts mean.
+    """
+    operation = operation_of(attributes)
+    if operation is None:
+        return None
+    reading = _Reading(attributes)
+    call = ModelCall(operation=operation)
+    for field, value in reading.texts.items():
+        setattr(call, field, value)
+    call.provider, named = _provider(attributes)
+    if call.provider is None and named:
+        call.provider = maker_of(call.request_model or call.response_model or "")
+        call.flags = ("provider_from_model",) if call.provider else ()
+    _usage(call, reading, scope)
+    _cost(call, reading, scope)
+    if call.usage is None and not call.error_type and _only_starts_a_stream(attributes, scope):
+        return None
     call.ending = "error" if call.error_type else "complete"
     return call
 
 
-def _count(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+class _Reading:
+    """What the names of a span say, each field by its most preferred name."""
+
+    __slots__ = ("_ranks", "cache_hit", "costs", "counts", "invalid", "packed", "texts")
+
+    def __init__(self, attributes: Mapping[str, Any]) -> None:
+        self.texts: dict[str, str] = {}
+        self.counts: dict[str, int] = {}
+        self.costs: list[tuple[int, str, Any]] = []
+        self.packed: list[tuple[str, str]] = []
+        self.invalid = False
+        self.cache_hit = False
+        self._ranks: dict[str, int] = {}
+        for name, value in attributes.items():
+            row = _NAMES.get(name)
+            if row is not None:
+                _READ[row[0]](self, row[1], row[2], value)
+        if self.packed:
+            for name, text in self.packed:
+                unpack(name, text, self)
+
+    def _first(self, field: str, rank: int) -> bool:
+        known = self._ranks.get(field)
+        if known is not None and known <= rank:
+            return False
+        self._ranks[field] = rank
+        return True
+
+    def text(self, field: str, rank: int, value: Any) -> None:
+        """A text; the provider is read apart, since some of its names hold frameworks."""
+        if field != "provider" and isinstance(value, str) and value and self._first(field, rank):
+            self.texts[field] = value.strip('"') if value[0] == '"' else value
+
+    def count(self, field: str, rank: int, value: Any) -> None:
+        """A count; what is none makes the whole usage invalid."""
+        number = _number(value)
+        if number is None:
+            self.invalid = self.invalid or field != "total_tokens"
+        elif self._first(field, rank):
+            self.counts[field] = number
+
+    def cost(self, field: str, rank: int, value: Any) -> None:
+        """An amount in US dollars, also as text or in a list, as headers have it."""
+        self.costs.append((rank, field, value))
+
+    def json(self, field: str, _rank: int, value: Any) -> None:
+        """A JSON text, for later: plain names win."""
+        if isinstance(value, str):
+            self.packed.append((field, value))
+
+    def hit(self, _field: str, _rank: int, value: Any) -> None:
+        """Whether a gateway answered from its cache."""
+        word = value[0] if isinstance(value, tuple | list) and value else value
+        self.cache_hit = self.cache_hit or word is True or str(word).lower() == "true"
+
+
+_READ = {
+    _TEXT: _Reading.text,
+    _COUNT: _Reading.count,
+    _COST: _Reading.cost,
+    _PACKED: _Reading.json,
+    _HIT: _Reading.hit,
+}
+
+_MOST = 10**12
+"""More tokens than this no call has."""
+
+
+def _number(value: Any) -> int | None:
+    if type(value) is int:
+        return value if 0 <= value <= _MOST else None
+    if isinstance(value, float) and 0 <= value <= _MOST and value.is_integer():
+        return int(value)
+    return None
+
+
+_PROVIDERS = next(names for field, names in dialects.TEXTS if field == "provider")
+
+
+def _provider(attributes: Mapping[str, Any]) -> tuple[str | None, bool]:
+    """Who answered, and whether at least somebody was named."""
+    named = False
+    for name in _PROVIDERS:
+        value = attributes.get(name)
+        if isinstance(value, str) and value:
+            named = True
+            if (provider := provider_name(value.strip('"'))) is not None:
+                return provider, True
+    return None, named
+
+
+def _usage(call: ModelCall, reading: _Reading, scope: str) -> None:
+    if reading.invalid:
+        call.invalid_usage = True
+        return
+    counts = reading.counts
+    total = counts.pop("total_tokens", None)
+    if counts:
+        call.usage = usage = Usage()
+        for field, number in counts.items():
+            setattr(usage, field, number)
+        if normalise(usage, total, call.provider, emitters.counting(scope, call.provider)):
+            call.flags = (*call.flags, "usage_normalized")
+
+
+def _cost(call: ModelCall, reading: _Reading, scope: str) -> None:
+    if reading.cache_hit:
+        call.reported_cost_usd = Decimal(0)
+        call.flags = (*call.flags, "cache_hit")
+        return
+    for _, name, value in sorted(reading.costs, key=_rank):
+        usd = _dollars(value)
+        if usd is None:
+            continue
+        if name == "reported" or emitters.reports(scope, name):
+            call.reported_cost_usd = usd
+            return
+        if call.emitter_cost_usd is None:
+            call.emitter_cost_usd = usd
+
+
+def _rank(found: tuple[int, str, Any]) -> int:
+    return found[0]
+
+
+_MOST_USD = 1_000_000
+
+
+def _dollars(value: Any) -> Decimal | None:
+    if isinstance(value, tuple | list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, bool) or not isinstance(value, int | float | str) or len(str(value)) > 40:
+        return None
+    try:
+        usd = Decimal(str(value))
+    except ArithmeticError:
+        return None
+    return usd if usd.is_finite() and 0 <= usd <= _MOST_USD else None
+
+
+_ANSWERS = frozenset({"gen_ai.response.id", "gen_ai.output.messages", "response_data"})
+
+
+def _only_starts_a_stream(attributes: Mapping[str, Any], scope: str) -> bool:
+    return scope.startswith(emitters.STREAM_STARTS) and _ANSWERS.isdisjoint(attributes)
+
+
+def prompt_of(attributes: Mapping[str, Any]) -> list[Any]:
+    """What the span says was sent to the model, for its digest; empty where it has no content."""
+    parts = [attributes[name] for name in dialects.PROMPTS[:2] if name in attributes]
+    if parts:
+        return parts
+    parts = [(name, value) for name, value in attributes.items() if name.startswith(dialects.PROMPT_PREFIXES)]
+    if parts:
+        return parts
+    return [attributes[name] for name in dialects.PROMPTS if name in attributes][:1]

@@ -84,10 +84,15 @@ class PriceBook:
             at_ns: When the call started, in nanoseconds since 1970 (UTC); prices change over time.
         """
         try:
-            return self._price(call, at_ns)
+            cost = self._price(call, at_ns)
         except Exception as error:  # noqa: BLE001 - a price must never cost the caller a call
             swallowed("pricing a call", error)
             return self._unpriced.cost(call, "internal_error")
+        if cost.usd is None and call.emitter_cost_usd and cost.reason != "invalid_usage":
+            return Cost(call.emitter_cost_usd, "emitter", None, (*call.flags, "emitter_estimate"))
+        if call.flags:
+            cost.flags = (*call.flags, *(flag for flag in cost.flags if flag not in call.flags))
+        return cost
 
     def warm(self, provider: str, at_ns: int) -> None:
         """Read the cards of a provider now, so that the first call does not: it may hold an event loop.
@@ -105,9 +110,9 @@ class PriceBook:
             told = self._told(call)
             if told is not None:
                 return told
-        usage = call.usage
+        usage = call.usage if call.counted is None else call.counted
         if usage is None or (usage.input_tokens is None and usage.output_tokens is None):
-            return self._unpriced.cost(call, "no_usage")
+            return self._unpriced.cost(call, "invalid_usage" if call.invalid_usage else "no_usage")
         resolution = self._resolution(call)
         plan = resolution.plan(at_ns)
         if plan.reason is not None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.trace import SpanProcessor
 
-from otel_agentops.accounting import model_call
+from otel_agentops.accounting import digest, is_boundary, model_call, prompt_of
 from otel_agentops.failsafe import swallowed
-from otel_agentops.processors.ending import before_end
+from otel_agentops.processors.ending import attributes_of, before_end
+from otel_agentops.processors.room import write
 from otel_agentops.semconv import own
 from otel_agentops.spans import SCOPE_NAME, current, drain
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import ReadableSpan, Span
 
-    from otel_agentops.accounting import Scope
+    from otel_agentops.accounting import Place, Scope
+    from otel_agentops.records import ModelCall
+    from otel_agentops.spans import Recorder
 
 __all__ = ["AgentOpsSpanProcessor"]
 
@@ -28,9 +31,11 @@ class AgentOpsSpanProcessor(SpanProcessor):
     """Stamps every span of a provider with its session and agent, and prices its model calls.
 
     A span started inside a session, agent, operation or tool joins it: it is stamped with the session's
-    id, user and tags and the agent's name, and if it describes a model call in the current GenAI
-    conventions, its cost is computed, written and added to the totals before it ends. Attributes that
-    the emitter set are never overwritten. Our own spans are passed over; they are already accounted for.
+    id, user and tags and the agent's name. If it describes a model call, in the names of any
+    instrumentation that is known here, its cost is computed, written and added to the totals before it
+    ends; a call that several spans tell of is counted once. Names of the conventions that the emitter
+    does not write are added; what it wrote is never changed, except for a cost that it estimated itself,
+    which is kept as `otel_agentops.cost.emitter_usd`. Our own spans are passed over.
 
     It exports nothing and may be added to any provider, before or after the exporters.
     """
@@ -39,39 +44,23 @@ class AgentOpsSpanProcessor(SpanProcessor):
         """Join the span to its scope; called by the SDK."""
         try:
             recorder = current()
-            scope_info = span.instrumentation_scope
-            if recorder is None or (scope_info is not None and scope_info.name == SCOPE_NAME):
+            emitter = span.instrumentation_scope
+            name = emitter.name if emitter is not None else ""
+            if recorder is None or name == SCOPE_NAME:
                 return
             # the span's own word, since concurrent processors run on threads without its context
             parent, context = span.parent, span.get_span_context()
-            local = parent is not None and not parent.is_remote
-            scope = recorder.scopes.join(parent.span_id if parent and local else 0, context.trace_id)
+            parent_id = parent.span_id if parent is not None and not parent.is_remote else 0
+            span_id, trace_id = context.span_id, context.trace_id
+            scope = recorder.scopes.join(parent_id, trace_id)
             if scope is not None:
-                recorder.scopes.remember(context.span_id, scope)
-                _stamp(span, scope)
-            before_end(span, self._account)
+                recorder.scopes.remember(span_id, scope)
+                if recorder.complete_spans:
+                    _stamp(span, scope)
+            recorder.calls.started(span_id, parent_id, trace_id, name)
+            before_end(span, _account)
         except Exception as error:  # noqa: BLE001 - an exception here would stop the user's own block
             swallowed("joining a span", error)
-
-    @staticmethod
-    def _account(span: Span) -> None:
-        recorder = current()
-        if recorder is None:
-            return
-        span_id = span.get_span_context().span_id
-        scope = recorder.scopes.of_span(span_id)
-        recorder.scopes.forget(span_id)
-        call = model_call(span.attributes or {})
-        if call is None:
-            return
-        start_ns = span.start_time or 0
-        for stage in recorder.stages:
-            stage(call, scope, start_ns)
-        if call.cost is not None:
-            attributes: dict[str, object] = {}
-            recorder.encoder.cost(call.cost, attributes)
-            known = span.attributes or {}
-            span.set_attributes({k: v for k, v in attributes.items() if k not in known})  # type: ignore[misc]  # str keys, plain values
 
     def on_end(self, span: ReadableSpan) -> None:
         """Nothing is left to do: the accounting ran before the end."""
@@ -92,3 +81,46 @@ def _stamp(span: Span, scope: Scope) -> None:
         span.set_attributes(
             {name: value for name, value in stamps.items() if name not in known and name not in _NOT_STAMPED}
         )
+
+
+def _account(span: Span, end_time: int | None) -> None:
+    """Count and price what a span tells of; it is about to end."""
+    recorder = current()
+    if recorder is None:
+        return
+    span_id = span.get_span_context().span_id
+    scope = recorder.scopes.of_span(span_id)
+    recorder.scopes.forget(span_id)
+    place = recorder.calls.ending(span_id)
+    attributes = attributes_of(span)
+    emitter = span.instrumentation_scope
+    call = model_call(attributes, emitter.name if emitter is not None else "")
+    if call is not None:
+        if place is not None:
+            place.end_ns = end_time or 0
+        _count(recorder, span, call, attributes, scope, place)
+    if place is not None and place.below is not None:
+        recorder.calls.leave(place, boundary=call is None and is_boundary(attributes))
+    elif place is not None:
+        place.open = False
+
+
+def _count(
+    recorder: Recorder,
+    span: Span,
+    call: ModelCall,
+    attributes: dict[str, Any],
+    scope: Scope | None,
+    place: Place | None,
+) -> None:
+    call.place = place
+    prompt = prompt_of(attributes)
+    if prompt:
+        call.digest = digest(recorder.digest_key, *prompt)
+    start_ns = span.start_time or 0
+    for stage in recorder.stages:
+        try:
+            stage(call, scope, start_ns)
+        except Exception as error:  # noqa: BLE001 - the other stages must still run
+            swallowed("accounting for a call", error)
+    write(span, recorder.encoder.foreign(call, attributes, recorder.complete_spans), attributes)

@@ -35,6 +35,8 @@ COST_SOURCE = "otel_agentops.cost.source"
 COST_STATUS = "otel_agentops.cost.status"
 COST_REASON = "otel_agentops.cost.reason"
 COST_FLAGS = "otel_agentops.cost.flags"
+EMITTER_USD = "otel_agentops.cost.emitter_usd"
+DUPLICATE = "otel_agentops.duplicate"
 DIGEST = "otel_agentops.input.digest"
 TOOL_COST = "otel_agentops.tool.cost_usd"
 LATE_CALLS = "otel_agentops.late_calls"
@@ -63,6 +65,18 @@ OWN: tuple[Name, ...] = (
     Name(COST_STATUS, "string", "", "model calls: `priced`, `estimated` (see the flags) or `unpriced`"),
     Name(COST_REASON, "string", "", "unpriced model calls: why"),
     Name(COST_FLAGS, "string[]", "", "estimated model calls: what the price leaves out"),
+    Name(
+        EMITTER_USD,
+        "double",
+        "{USD}",
+        "model calls of other instrumentations that wrote a cost: what they estimated",
+    ),
+    Name(
+        DUPLICATE,
+        "bool",
+        "",
+        "model calls that are counted on another span already, inside or beside this one: `true`",
+    ),
     Name(DIGEST, "string", "", "model calls: keyed digest of what was sent; equal means the same prompt"),
     Name(ENDING, "string", "", "spans that ended early: `cancelled`, `closed` or `abandoned`"),
     Name(SPAN_KIND, "string", "", "`operation` on operations, which have no name in the conventions"),

@@ -31,6 +31,21 @@ _OPENAI_PROVIDERS = frozenset({"openai", "azure.ai.openai", "azure.ai.inference"
 """The conventions define `openai.*` for these; on others' spans it would name the wrong vendor."""
 
 
+_FOREIGN = (
+    ("operation", "gen_ai.operation.name"),
+    ("provider", "gen_ai.provider.name"),
+    ("request_model", "gen_ai.request.model"),
+    ("response_model", "gen_ai.response.model"),
+    ("response_id", "gen_ai.response.id"),
+    ("digest", own.DIGEST),
+)
+"""What is added to other instrumentations' spans where it is missing, besides usage and cost."""
+
+_WRITTEN = "gen_ai.usage.cache_%s.input_tokens"
+_SPELT = {_WRITTEN % "write": _WRITTEN % "creation", _WRITTEN % "creation": _WRITTEN % "write"}
+"""Two versions' names of one count: back ends would bill a second one."""
+
+
 class _Table:
     """Rows of (field, attribute), written in their order; fields that are None are left out."""
 
@@ -102,6 +117,7 @@ class Encoder:
         self._fetch = _Table(profile.fetch)
         self._usage = _Table(profile.usage)
         self._content = profile.content
+        self._foreign = _Table(tuple(row for row in _FOREIGN if row in profile.request + profile.response))
 
     # --- model calls ---
 
@@ -130,9 +146,36 @@ class Encoder:
         _ending(call, attributes)
         if call.usage is not None:
             self._usage.into(attributes, call.usage)
-        if call.cost is not None:
+        if call.duplicate:
+            attributes[own.DUPLICATE] = True
+        elif call.cost is not None:
             self.cost(call.cost, attributes)
         return attributes
+
+    def foreign(self, call: ModelCall, known: Mapping[str, Any], complete: bool) -> Attributes:
+        """What another instrumentation's span lacks.
+
+        Args:
+            call: What was read from it, after the accounting.
+            known: What is on it; only a cost among this is ever written anew.
+            complete: Whether names of the conventions are added, too; not only the cost.
+        """
+        found: Attributes = {}
+        if complete and not call.duplicate:  # a second span with the same counts would be billed again
+            self._foreign.into(found, call)
+            if call.usage is not None:
+                self._usage.into(found, call.usage)
+            for name in [name for name in found if name in known or _SPELT.get(name) in known]:
+                del found[name]
+        if call.emitter_cost_usd is not None:
+            found[own.EMITTER_USD] = float(call.emitter_cost_usd)
+        if call.duplicate:
+            found[own.DUPLICATE] = True
+            if own.COST in known:  # the emitter's estimate would be added up with the counted one
+                found[own.COST] = 0.0
+        elif call.cost is not None:
+            self.cost(call.cost, found)
+        return found
 
     def _write_content(self, call: ModelCall, attributes: Attributes) -> None:
         for field, name in self._content:

@@ -161,12 +161,16 @@ class OpenCall(Open):
 
     def _close(self, elapsed_ns: int, error: BaseException | None) -> None:
         recorder, call = self._recorder, self.record
+        span_id = self.span.get_span_context().span_id
+        call.place = place = recorder.calls.ending(span_id)
         for stage in recorder.stages:
             try:
                 stage(call, self.scope, self.start_ns)
             except Exception as failure:  # noqa: BLE001 - the other stages must still run
                 swallowed("accounting for a call", failure)
-        recorder.scopes.forget(self.span.get_span_context().span_id)
+        if place is not None:
+            recorder.calls.leave(place)
+        recorder.scopes.forget(span_id)
         self._record_exception(error, self.scope)
         self._end_span(lambda: recorder.encoder.call_end(call), elapsed_ns)
         recorder.instruments.model_call(call, elapsed_ns / 1e9)

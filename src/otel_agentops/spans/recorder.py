@@ -13,7 +13,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 
-from otel_agentops.accounting import Scope, Scopes, stages
+from otel_agentops.accounting import Calls, Scope, Scopes, stages
 from otel_agentops.failsafe import failsafe
 from otel_agentops.records import AgentRun, Session
 from otel_agentops.semconv import PROFILES, own
@@ -68,8 +68,10 @@ class Recorder:
         self.encoder = Encoder(
             profile, config.cost_names, config.capture_content, config.redact, min(limits, default=None)
         )
+        self.complete_spans = config.foreign_spans == "complete"
         self.instruments = Instruments(profile, __version__, meter_provider)
-        self.stages = stages(book, self.scopes)
+        self.calls = Calls()
+        self.stages = stages(book, self.scopes, self.calls)
         self.digest_key = config.digest_key or os.urandom(32)
         self.implicit: OpenScope | None = None
         self.sessions: dict[int, OpenScope] = {}
@@ -93,7 +95,9 @@ class Recorder:
         span_id = span.get_span_context().span_id
         if scope is not None:
             self.scopes.starting(scope)
-            if span_id and span_id != parent_id:  # tracers without an SDK hand on the parent's id
+        if span_id and span_id != parent_id:  # tracers without an SDK hand on the parent's id
+            self.calls.started(span_id, parent_id, span.get_span_context().trace_id, SCOPE_NAME)
+            if scope is not None:
                 self.scopes.remember(span_id, scope)
         return OpenCall(self, call, span, start_ns, scope)
 

@@ -1,0 +1,273 @@
+"""One call, one count: several spans may tell of the same model call.
+
+Where spans of one call nest, the first that ends is counted, normally the innermost; one around it is a
+duplicate if the calls counted inside explain its usage, and else only the rest is counted there. Some
+emitters do not make their span current, so that the next one's span lies beside theirs: then the answer's
+id, or the same counts at the same time from another emitter, tell that both are one call.
+
+Everything here is bounded: live spans by number, counted calls by trace and by number.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+from otel_agentops.records import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from otel_agentops.records import ModelCall
+
+__all__ = ["Calls", "Place"]
+
+_MAX_SPANS = 100_000
+_MAX_TRACES = 2_048
+_MAX_IDS = 4_096
+_PER_TRACE = 32
+_DEPTH = 64
+_BELOW = 64
+
+_lock = RLock()
+
+
+def _unlock_child() -> None:
+    global _lock  # noqa: PLW0603 - the parent may have held it while forking
+    _lock = RLock()
+
+
+os.register_at_fork(after_in_child=_unlock_child)
+
+
+class Place:
+    """Where a live span stands.
+
+    Attributes:
+        emitter: Instrumentation scope of the span.
+        trace_id: Its trace.
+        parent: The live span around it; None for a root, or where that is not ours to see.
+        below: Calls counted inside it so far; None for none.
+        end_ns: UTC end that the emitter gives, in nanoseconds; 0 for now.
+    """
+
+    __slots__ = ("below", "depth", "emitter", "end_ns", "open", "parent", "trace_id")
+
+    def __init__(self, emitter: str, trace_id: int, parent: Place | None) -> None:
+        self.emitter = emitter
+        self.trace_id = trace_id
+        self.depth: int = 0 if parent is None else parent.depth + 1
+        # a chain of ended spans must not live on for ever
+        self.parent = parent if self.depth < _DEPTH else None
+        self.below: list[_Counted] | None = None
+        self.end_ns = 0
+        self.open = True
+
+
+class _Counted:
+    """A call that was counted."""
+
+    __slots__ = ("emitters", "end_ns", "models", "response_id", "start_ns", "usage")
+
+    def __init__(self, call: ModelCall, emitter: str, start_ns: int, end_ns: int) -> None:
+        self.emitters = {emitter}
+        self.start_ns = start_ns
+        self.end_ns = end_ns
+        self.response_id = call.response_id
+        self.models = _models(call)
+        self.usage = call.usage
+
+
+class Calls:
+    """The live spans of one runtime, and which calls among them are counted.
+
+    Attributes:
+        duplicates: Spans that told of a call which was counted already.
+    """
+
+    def __init__(self) -> None:
+        self.duplicates = 0
+        self._live: dict[int, Place] = {}
+        self._by_id: dict[str, _Counted] = {}
+        self._by_trace: dict[int, deque[_Counted]] = {}
+
+    # --- spans ---
+
+    def started(self, span_id: int, parent_id: int, trace_id: int, emitter: str) -> None:
+        """A span has started; `leave` must follow.
+
+        Args:
+            span_id: Its id.
+            parent_id: Id of its local parent; 0 if there is none.
+            trace_id: Its trace.
+            emitter: Its instrumentation scope.
+        """
+        live = self._live
+        if len(live) >= _MAX_SPANS:  # somebody never ends spans
+            live.pop(next(iter(live)), None)
+        live[span_id] = Place(emitter, trace_id, live.get(parent_id) if parent_id else None)
+
+    def ending(self, span_id: int) -> Place | None:
+        """A span is about to end; None for one that is not known, or not any more."""
+        return self._live.pop(span_id, None)
+
+    @staticmethod
+    def leave(place: Place, boundary: bool = False) -> None:
+        """A span has been accounted for: what was counted inside it is inside its parent, too.
+
+        Args:
+            place: From `ending`.
+            boundary: Whether it is a tool or an agent: calls inside it are no part of a call around it.
+        """
+        place.open = False
+        if place.below is None:
+            return
+        if boundary:
+            for counted in place.below:
+                counted.end_ns = 0  # nor are they told of by a span that goes on outside
+            return
+        around = place.parent
+        while around is not None and not around.open:
+            around = around.parent
+        if around is not None:
+            with _lock:
+                if around.below is None:
+                    around.below = []
+                around.below.extend(place.below[: _BELOW - len(around.below)])
+
+    # --- calls ---
+
+    def count(self, call: ModelCall, place: Place, start_ns: int) -> None:
+        """Find out what of an ended call is still to be counted, and say so in the record."""
+        with _lock:
+            if place.below is not None:
+                self._nested(call, place, place.below)
+                return
+            end_ns = place.end_ns or time.time_ns()
+            same = self._beside(call, place, start_ns)
+            if same is not None:
+                same.emitters.add(place.emitter)
+                same.end_ns = max(same.end_ns, end_ns)
+                self._duplicate(call)
+                place.below = [same]
+                return
+            counted = _Counted(call, place.emitter, start_ns, end_ns)
+            place.below = [counted]
+            self._remember(counted, place)
+
+    def _duplicate(self, call: ModelCall) -> None:
+        call.duplicate = True
+        self.duplicates += 1
+
+    def _nested(self, call: ModelCall, place: Place, below: list[_Counted]) -> None:
+        for counted in below:
+            counted.emitters.add(place.emitter)
+        rest = None
+        if call.usage is not None and not any(_same_answer(call, each) for each in below):
+            rest = _rest(call.usage, below)
+        if rest is None:
+            self._duplicate(call)
+        else:
+            call.counted = rest
+            call.flags = (*call.flags, "nested_rest")
+            own = _Counted(call, place.emitter, 0, 0)
+            own.usage = rest
+            below.append(own)
+
+    def _beside(self, call: ModelCall, place: Place, start_ns: int) -> _Counted | None:
+        found = self._by_id.get(call.response_id) if call.response_id else None
+        if found is not None and _free(found, place.emitter, start_ns):
+            return found
+        for counted in reversed(self._by_trace.get(place.trace_id, ())):
+            if _free(counted, place.emitter, start_ns) and _same(call, counted, start_ns):
+                return counted
+        if place.parent is None:
+            for counted in reversed(self._by_trace.get(0, ())):
+                if _free(counted, place.emitter, start_ns) and _equal(call, counted):
+                    return counted
+        return None
+
+    def _remember(self, counted: _Counted, place: Place) -> None:
+        if counted.response_id:
+            _bounded(self._by_id, _MAX_IDS)
+            self._by_id[counted.response_id] = counted
+        for trace_id in (place.trace_id, 0) if place.parent is None else (place.trace_id,):
+            recent = self._by_trace.get(trace_id)
+            if recent is None:
+                _bounded(self._by_trace, _MAX_TRACES)
+                recent = self._by_trace[trace_id] = deque(maxlen=_PER_TRACE)
+            recent.append(counted)
+
+
+def _bounded(known: dict[Any, _Counted] | dict[int, deque[_Counted]], most: int) -> None:
+    if len(known) >= most:
+        known.pop(next(iter(known)), None)
+
+
+def _free(counted: _Counted, emitter: str, start_ns: int) -> bool:
+    """Whether a call was under way when a span began, and this emitter has not told of it yet."""
+    return counted.end_ns > start_ns and emitter not in counted.emitters
+
+
+def _same_answer(call: ModelCall, counted: _Counted) -> bool:
+    return call.response_id is not None and call.response_id == counted.response_id
+
+
+def _same(call: ModelCall, counted: _Counted, start_ns: int) -> bool:
+    """Whether a span tells of a counted call of the same trace."""
+    if call.response_id and counted.response_id:
+        return call.response_id == counted.response_id
+    if _equal(call, counted):
+        return True
+    if counted.start_ns < start_ns or call.usage is None or counted.usage is None:
+        return False
+    # some lose a part of the counts of a stream
+    ours, theirs = _pair(call.usage), _pair(counted.usage)
+    some = ours[0] == theirs[0] or ours[1] == theirs[1]
+    return some and ours[0] <= theirs[0] and ours[1] <= theirs[1] and _related(_models(call), counted.models)
+
+
+def _equal(call: ModelCall, counted: _Counted) -> bool:
+    if call.response_id and counted.response_id and call.response_id != counted.response_id:
+        return False
+    if (call.usage is None) != (counted.usage is None):
+        return False
+    if call.usage is not None and counted.usage is not None and _pair(call.usage) != _pair(counted.usage):
+        return False
+    return _related(_models(call), counted.models)
+
+
+def _pair(usage: Usage) -> tuple[int, int]:
+    return usage.input_tokens or 0, usage.output_tokens or 0
+
+
+def _models(call: ModelCall) -> tuple[str, ...]:
+    return tuple(name for name in (call.request_model, call.response_model) if name)
+
+
+def _related(ours: Iterable[str], theirs: tuple[str, ...]) -> bool:
+    """Whether one name of a model is another one's beginning, as `gpt-4o` is of a dated name."""
+    return any(one.startswith(other) or other.startswith(one) for one in ours for other in theirs)
+
+
+_PARTS = ("cache_read_input_tokens", "cache_write_input_tokens")
+
+
+def _rest(usage: Usage, below: list[_Counted]) -> Usage | None:
+    """What calls inside do not explain; None if they explain all of it."""
+    known = [each.usage for each in below if each.usage is not None]
+    sent = (usage.input_tokens or 0) - sum(each.input_tokens or 0 for each in known)
+    received = (usage.output_tokens or 0) - sum(each.output_tokens or 0 for each in known)
+    if sent <= 0 and received <= 0:
+        return None
+    rest = Usage(max(sent, 0), max(received, 0))
+    for field in _PARTS:
+        part = (getattr(usage, field) or 0) - sum(getattr(each, field) or 0 for each in known)
+        part = min(max(part, 0), sent)
+        if part > 0:
+            setattr(rest, field, part)
+            sent -= part
+    return rest
