@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +65,8 @@ class Config:
         metrics_protocol: The same for OTLP metrics.
         sdk_disabled: `OTEL_SDK_DISABLED`.
         config_file: `OTEL_CONFIG_FILE`, a declarative configuration; None for the variables.
+        otlp: The variables of OTLP exporters as they stand, for `export/destination.py`; they may hold
+            credentials, so they are never shown.
     """
 
     service_name: str | None = None
@@ -89,6 +91,7 @@ class Config:
     metrics_protocol: str = "http/protobuf"
     sdk_disabled: bool = False
     config_file: str | None = None
+    otlp: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def switched_off(self) -> bool:
@@ -111,7 +114,9 @@ class Config:
         Raises:
             ConfigError: An argument has a value that is not allowed.
         """
-        values = _from_environment(os.environ if environ is None else environ)
+        environ = os.environ if environ is None else environ
+        values = _from_environment(environ)
+        values["otlp"] = {name: environ[name] for name in environ if name.startswith(_EXPORTERS)}
         for name, value in arguments.items():
             if value is not None:
                 values[name] = _ARGUMENTS[name](name, value)
@@ -275,6 +280,8 @@ _ARGUMENTS: dict[str, Callable[[str, Any], Any]] = {
 """Arguments of `init()` that are settings, and how each is read."""
 
 _OTLP = "OTEL_EXPORTER_OTLP_"
+_EXPORTERS = (_OTLP, "OTEL_PYTHON_EXPORTER_OTLP_", "OTEL_PYTHON_SDK_INTERNAL_METRICS_")
+"""How the names begin of the variables that OTLP exporters read."""
 
 _VARIABLES: tuple[tuple[str, str, Callable[[str, Any], Any]], ...] = (
     ("OTEL_AGENTOPS_SEMCONV", "semconv", _SEMCONV),

@@ -6,6 +6,7 @@ everything else together.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ from opentelemetry.sdk.trace.export import (
 )
 
 from otel_agentops.config import Config, ConfigError
+from otel_agentops.export.destination import only_stock, resolve
+from otel_agentops.export.otlp import OtlpExporter
 from otel_agentops.export.workers import Workers
 from otel_agentops.failsafe import failsafe, swallowed, warn_once
 from otel_agentops.processors import AgentOpsSpanProcessor
@@ -60,10 +63,10 @@ class Pipeline:
         if config.sdk_disabled:
             return
         for wanted in exporters:  # a wrong one is the developer's, who named it right here
-            self._connect(wanted, span_exporter(wanted, config.traces_protocol))
+            self._connect(wanted, span_exporter(wanted, config))
         for name in () if exporters else config.traces:
             with failsafe(f"setting up the span exporter {name}"):
-                self._connect(name, span_exporter(name, config.traces_protocol))
+                self._connect(name, span_exporter(name, config))
         with failsafe("setting up metrics"):
             if self.meter_provider is None:
                 names = config.metrics if config.metrics is not None else () if exporters else ("otlp",)
@@ -156,13 +159,13 @@ class _Counted(SpanExporter):
 # --- exporters by name ---
 
 
-def span_exporter(wanted: SpanExporter | str, protocol: str) -> SpanExporter | None:
+def span_exporter(wanted: SpanExporter | str, config: Config) -> SpanExporter | None:
     """The exporter of a name, a URL or an exporter object itself; None for `none`.
 
     Args:
-        wanted: `otlp`, `console`, `none`, `http(s)://host:port` (OTLP over HTTP), `grpc://host:port`
+        wanted: `otlp`, `console`, `none`, `http(s)://host:port` (OTLP over HTTP), `grpc(s)://host:port`
             (OTLP over gRPC), the name of an exporter that is installed, or a `SpanExporter`.
-        protocol: `http/protobuf` or `grpc`, for `otlp`.
+        config: Protocol and variables of the OTLP exporters.
 
     Raises:
         ConfigError: No exporter has that name.
@@ -174,47 +177,50 @@ def span_exporter(wanted: SpanExporter | str, protocol: str) -> SpanExporter | N
     scheme = wanted.partition("://")[0]
     make = _SPAN_EXPORTERS.get(scheme)
     if make is not None:
-        return make(wanted, protocol)
+        return make(wanted, config)
     exporter: SpanExporter = _installed("opentelemetry_traces_exporter", wanted, "OTEL_TRACES_EXPORTER")()
     return exporter
 
 
-def _otlp(_wanted: str, protocol: str) -> SpanExporter:
+def _otlp(_wanted: str, config: Config) -> SpanExporter:
+    return _to(config, config.traces_protocol, None)
+
+
+def _http_url(url: str, config: Config) -> SpanExporter:
+    return _to(config, "http/protobuf", url)
+
+
+def _grpc_url(url: str, config: Config) -> SpanExporter:
+    return _to(config, "grpc", url)
+
+
+def _to(config: Config, protocol: str, url: str | None) -> SpanExporter:
+    destination = resolve(config.otlp, protocol, url)
+    if not only_stock(config.otlp):
+        with suppress(ImportError):  # of `requests`, which the stock exporter may do without one day
+            return OtlpExporter(destination)
     if protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415
             OTLPSpanExporter as Grpc,
         )
 
-        return Grpc()
+        return Grpc() if url is None else Grpc(endpoint=destination.endpoint, insecure=destination.insecure)
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
 
-    return OTLPSpanExporter()
+    return OTLPSpanExporter(endpoint=destination.endpoint)
 
 
-def _http_url(url: str, _protocol: str) -> SpanExporter:
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
-
-    path = "" if url.rstrip("/").endswith("/v1/traces") else "/v1/traces"
-    return OTLPSpanExporter(endpoint=url.rstrip("/") + path)
-
-
-def _grpc_url(url: str, _protocol: str) -> SpanExporter:
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
-
-    return OTLPSpanExporter(endpoint=url.partition("://")[2], insecure=url.startswith("grpc://"))
-
-
-def _console(_wanted: str, _protocol: str) -> SpanExporter:
+def _console(_wanted: str, _config: Config) -> SpanExporter:
     from opentelemetry.sdk.trace.export import ConsoleSpanExporter  # noqa: PLC0415
 
     return ConsoleSpanExporter()
 
 
-def _none(_wanted: str, _protocol: str) -> None:
+def _none(_wanted: str, _config: Config) -> None:
     return None
 
 
-_SPAN_EXPORTERS: dict[str, Callable[[str, str], SpanExporter | None]] = {
+_SPAN_EXPORTERS: dict[str, Callable[[str, Config], SpanExporter | None]] = {
     "otlp": _otlp,
     "console": _console,
     "none": _none,

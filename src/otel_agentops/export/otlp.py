@@ -1,0 +1,128 @@
+"""The OTLP exporter of our own pipeline: our encoder in front of a plain transport.
+
+It keeps the promises of the stock exporters (settings, time-outs, retries) and two more: a batch is sent in
+parts where it is too large for the collector, and a span that cannot be written costs no other.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from threading import Event
+from typing import TYPE_CHECKING
+
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+from otel_agentops.export.answers import Answer, Verdict
+from otel_agentops.export.wire import EncodedSpan, encode, request
+from otel_agentops.failsafe import failsafe, warn_once
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from otel_agentops.export.answers import Transport
+    from otel_agentops.export.destination import Destination
+
+__all__ = ["OtlpExporter", "connect", "packs"]
+
+_ATTEMPTS = 6
+_PACK_BYTES = {"grpc": 3_000_000, "http/protobuf": 8_000_000}
+"""Below what collectors take by default: 4 MiB over gRPC, 20 MiB over HTTP."""
+
+
+def connect(destination: Destination) -> Transport:
+    """A transport to a destination; imports only what that one needs."""
+    from otel_agentops import __version__  # noqa: PLC0415 - it is still being imported when this module is
+
+    agent = f"otel-agentops/{__version__}"
+    if destination.protocol == "grpc":
+        from otel_agentops.export.over_grpc import GrpcTransport  # noqa: PLC0415 - gRPC alone takes 60 ms
+
+        return GrpcTransport(destination, agent)
+    from otel_agentops.export.over_http import HttpTransport  # noqa: PLC0415 - as above
+
+    return HttpTransport(destination, agent)
+
+
+def packs(spans: Sequence[EncodedSpan], limit: int) -> Iterator[list[EncodedSpan]]:
+    """Spans in order, in portions of at most so many bytes; one that is larger has a portion of its own."""
+    portion: list[EncodedSpan] = []
+    size = 0
+    for span in spans:
+        if portion and size + span.size > limit:
+            yield portion
+            portion, size = [], 0
+        portion.append(span)
+        size += span.size
+    if portion:
+        yield portion
+
+
+class OtlpExporter(SpanExporter):
+    """Sends batches to one destination."""
+
+    def __init__(self, destination: Destination) -> None:
+        self._destination = destination
+        self._limit = _PACK_BYTES[destination.protocol]
+        self._transport = connect(destination)
+        self._process = os.getpid()
+        self._stopped = Event()
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Send; SUCCESS means that the collector has every one of them."""
+        if self._stopped.is_set():
+            warn_once("exporter stopped", "spans ended after the shutdown; they are not exported")
+            return SpanExportResult.FAILURE
+        if self._process != os.getpid():  # the parent goes on with its connection
+            self._transport, self._process = connect(self._destination), os.getpid()
+        end = time.monotonic() + self._destination.timeout_s
+        encoded: list[EncodedSpan] = []
+        for span in spans:
+            with failsafe("encoding a span"):
+                encoded.append(encode(span))
+        sent = [self._deliver(portion, end) for portion in packs(encoded, self._limit)]
+        complete = all(sent) and len(encoded) == len(spans)
+        return SpanExportResult.SUCCESS if complete else SpanExportResult.FAILURE
+
+    def _deliver(self, portion: list[EncodedSpan], end: float) -> bool:
+        answer = self._attempts(request(portion), end)
+        if answer.verdict is Verdict.SMALLER and len(portion) > 1:
+            middle = len(portion) // 2
+            halves = (portion[:middle], portion[middle:])
+            return all([self._deliver(half, end) for half in halves])  # noqa: C419 - try both
+        lost = answer.rejected if answer.verdict is Verdict.SENT else len(portion)
+        if lost:
+            warn_once(
+                f"not taken {self._destination!r} {answer.reason}",
+                "%d of %d spans were not taken by %r: %s",
+                lost,
+                len(portion),
+                self._destination,
+                answer.reason or "it refused them",
+            )
+        return not lost
+
+    def _attempts(self, body: bytes, end: float) -> Answer:
+        """Try, and again while it makes sense and there is time."""
+        for attempt in range(_ATTEMPTS):
+            answer = self._transport.send(body, max(end - time.monotonic(), 0.001))
+            if answer.verdict is not Verdict.LATER:
+                break
+            wait = answer.retry_after_s
+            if wait is None:
+                wait = 2**attempt * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+            if attempt + 1 == _ATTEMPTS or time.monotonic() + wait > end or self._stopped.wait(wait):
+                break
+        return answer
+
+    def shutdown(self) -> None:
+        """Stop; a wait between two attempts ends at once."""
+        self._stopped.set()
+        self._transport.close()
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Nothing is kept here."""
+        return True
