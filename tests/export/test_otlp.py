@@ -70,7 +70,6 @@ VARIABLES: dict[str, dict[str, str]] = {
     "gzip": {"COMPRESSION": "gzip"},
     "none over gzip": {"COMPRESSION": "gzip", "TRACES_COMPRESSION": "none"},
     "time-out": {"TIMEOUT": "3", "TRACES_TIMEOUT": "4.5"},
-    "empty": {"HEADERS": "", "COMPRESSION": "", "TIMEOUT": "", "CERTIFICATE": ""},
 }
 NOT_COMPARED = {"user-agent", "content-length", "te", "grpc-accept-encoding", "grpc-timeout"}
 
@@ -81,8 +80,8 @@ def test_variables_act_as_with_the_stock_exporter(
 ) -> None:
     """Both send the same spans with the same headers to the same path."""
     given = {OTLP + name: value for name, value in variables.items()}
-    if not server.http and {"", "none"} & set(variables.values()):
-        pytest.skip("the stock gRPC exporter knows neither empty variables nor the compression `none`")
+    if not server.http and "none" in variables.values():
+        pytest.skip("the stock gRPC exporter does not know the compression `none`")
     for name, value in {OTLP + "ENDPOINT": server.url, **given}.items():
         monkeypatch.setenv(name, value)
     spans = some_spans()
@@ -96,6 +95,19 @@ def test_variables_act_as_with_the_stock_exporter(
     assert server.spans == numbers(3) * 2
     assert len(set(server.paths)) == server.http
     assert len(set(server.sizes)) == 1
+
+
+def test_empty_variables_are_unset(server: Received) -> None:
+    """As the specification says, and as the stock exporters do not everywhere."""
+    names = ("TRACES_ENDPOINT", "HEADERS", "COMPRESSION", "TIMEOUT", "CERTIFICATE", "INSECURE")
+    assert exporter(server, **{OTLP + name: "" for name in names}).export(some_spans()) is SUCCESS
+
+
+@pytest.mark.parametrize("name", ["TIMEOUT", "COMPRESSION"])
+def test_wrong_variables_are_reported(server: Received, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The default holds instead."""
+    assert exporter(server, **{OTLP + name: "plenty"}).export(some_spans()) is SUCCESS
+    assert "plenty" in caplog.text
 
 
 def stock(server: Received) -> SpanExporter:
