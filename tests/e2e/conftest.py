@@ -5,6 +5,7 @@ What is not there is skipped with what would bring it; with AGENTOPS_E2E=require
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -14,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.replay import ReplayServer
 
 from e2e.arrived import copied
 from e2e.services import ROOT, Collector, Ran, Run, Start
+from support.replay import ReplayServer
 
 KEPT = Path(
     os.environ.get("AGENTOPS_TOOLS")
@@ -30,6 +31,14 @@ def missing(what: str, how: str) -> Any:
     if os.environ.get("AGENTOPS_E2E") == "required":
         pytest.fail(f"{what} is not there: {how}")
     pytest.skip(f"{what} is not there: {how}")
+
+
+def module(name: str) -> Any:
+    """A package that the tests need besides those of the `test` extra."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return missing(name, 'pip install -e ".[e2e]"')
 
 
 def tool(path: str, how: str) -> Path:

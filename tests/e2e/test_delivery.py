@@ -10,7 +10,7 @@ from e2e.arrived import delivered, plain, points
 from e2e.services import Run, Start, all_of, eventually
 
 NAMES = [
-    "chat gpt-4o-mini", "chat gpt-4o-mini", "chat gpt-4o-mini", "chat gpt-nowhere", "draft", "draft",
+    "chat gpt-4o", "chat gpt-4o-mini", "chat gpt-4o-mini", "chat gpt-4o-mini", "draft", "draft",
     "embeddings text-embedding-3-small", "execute_tool look_up", "invoke_agent Writer", "invoke_agent Writer",
     "invoke_workflow failing", "invoke_workflow letters", "stream",
 ]  # fmt: skip
