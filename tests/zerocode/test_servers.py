@@ -21,7 +21,9 @@ from zerocode.launching import LAUNCHER, World, cost_of, world
 
 pytest.importorskip("gunicorn", reason="gunicorn is not in the `test` extra; constraints-servers.txt has it")
 pytest.importorskip("uvicorn", reason="uvicorn is not in the `test` extra; constraints-servers.txt has it")
-pytest.importorskip("starlette", reason="starlette is not in the `test` extra; constraints-servers.txt has it")
+pytest.importorskip(
+    "starlette", reason="starlette is not in the `test` extra; constraints-servers.txt has it"
+)
 
 WSGI = """
 import os, openai

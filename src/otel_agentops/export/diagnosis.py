@@ -9,6 +9,8 @@ from __future__ import annotations
 import socket
 import ssl
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -25,6 +27,7 @@ __all__ = ["Aim", "explain"]
 _OTLP = "OTEL_EXPORTER_OTLP_"
 _DEFAULTS = {"grpc": "http://localhost:4317", "http/protobuf": "http://localhost:4318"}
 _PORTS = {"grpc": 4317, "http/protobuf": 4318}
+_FILES = ("CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY")
 _TIMEOUT_S = 1.0
 
 
@@ -39,6 +42,7 @@ class Aim:
         url: Where the exporter therefore sends.
         headers: Headers of each request.
         certificate: File of the authorities that may sign for the server; None for the usual ones.
+        files: Each file that was named, by its variable.
     """
 
     protocol: str
@@ -47,6 +51,7 @@ class Aim:
     url: SplitResult
     headers: Mapping[str, str]
     certificate: str | None
+    files: Mapping[str, str]
 
     @classmethod
     def of(cls, variables: Mapping[str, str], protocol: str, wanted: str | None = None) -> Aim:
@@ -72,6 +77,7 @@ class Aim:
             url._replace(scheme="https" if tls else "http", path=path),
             parse_env_headers(_get(variables, "HEADERS") or "", liberal=True),
             _get(variables, "CERTIFICATE"),
+            {name: variables[name] for name in map(partial(_named, variables), _FILES) if name in variables},
         )
 
     @property
@@ -86,15 +92,19 @@ class Aim:
         return self.url.hostname or "localhost", self.url.port or usual
 
 
+def _named(variables: Mapping[str, str], name: str) -> str:
+    """The variable that counts: that for traces, where it is set."""
+    own = f"{_OTLP}TRACES_{name}"
+    return own if variables.get(own) else _OTLP + name
+
+
 def _get(variables: Mapping[str, str], name: str) -> str | None:
-    return variables.get(f"{_OTLP}TRACES_{name}") or variables.get(_OTLP + name)
+    return variables.get(_named(variables, name)) or None
 
 
 def _endpoint(variables: Mapping[str, str], protocol: str) -> tuple[str, str]:
-    for name in (_OTLP + "TRACES_ENDPOINT", _OTLP + "ENDPOINT"):
-        if variables.get(name):
-            return name, variables[name]
-    return _OTLP + "ENDPOINT", _DEFAULTS[protocol]
+    name = _named(variables, "ENDPOINT")
+    return name, variables.get(name) or _DEFAULTS[protocol]
 
 
 def explain(aim: Aim, timeout_s: float = _TIMEOUT_S) -> str | None:
@@ -105,12 +115,10 @@ def explain(aim: Aim, timeout_s: float = _TIMEOUT_S) -> str | None:
         timeout_s: Seconds for each of at most four connections; looking up the host comes on top.
     """
     host, port = aim.address
-    if aim.certificate is not None:
-        try:
-            ssl.create_default_context(cafile=aim.certificate)
-        except OSError as error:
-            reason = error.strerror or "it holds no certificate"
-            return f"{_OTLP}CERTIFICATE={aim.certificate!r} cannot be used: {reason}"
+    for variable, file in aim.files.items():
+        problem = _unusable(file, variable.endswith("CLIENT_KEY"))
+        if problem is not None:
+            return f"{variable}={file!r} cannot be used: {problem}"
     scheme = aim.url.scheme
     if aim.protocol != "grpc" and scheme in getproxies() and not proxy_bypass(host):
         return (
@@ -125,6 +133,20 @@ def explain(aim: Aim, timeout_s: float = _TIMEOUT_S) -> str | None:
         return None
     what, instead = found
     return f"{aim.setting}={aim.value!r}, protocol {aim.protocol}: {what} {host}:{port}; {instead}"
+
+
+def _unusable(file: str, key: bool) -> str | None:
+    try:
+        if key:
+            Path(file).read_bytes()
+        else:
+            ssl.create_default_context(cafile=file)
+    except OSError as error:
+        return error.strerror if error.strerror and not isinstance(error, ssl.SSLError) else _NOTHING_IN_IT
+    return None
+
+
+_NOTHING_IN_IT = "it holds no certificate"
 
 
 def _wrong(aim: Aim, seen: Seen, detail: str) -> tuple[str, str] | None:

@@ -19,7 +19,7 @@ from otel_agentops.export.wire import EncodedSpan, encode, request
 from otel_agentops.failsafe import failsafe, warn_once
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from opentelemetry.sdk.trace import ReadableSpan
 
@@ -62,9 +62,14 @@ def packs(spans: Sequence[EncodedSpan], limit: int) -> Iterator[list[EncodedSpan
 
 
 class OtlpExporter(SpanExporter):
-    """Sends batches to one destination."""
+    """Sends batches to one destination.
+
+    Attributes:
+        why: Asked for what to add to the message about a batch that was not taken.
+    """
 
     def __init__(self, destination: Destination) -> None:
+        self.why: Callable[[], str] = str
         self._destination = destination
         self._limit = _PACK_BYTES[destination.protocol]
         self._transport = connect(destination)
@@ -97,11 +102,12 @@ class OtlpExporter(SpanExporter):
         if lost:
             warn_once(
                 f"not taken {self._destination!r} {answer.reason}",
-                "%d of %d spans were not taken by %r: %s",
+                "%d of %d spans were not taken by %r: %s%s",
                 lost,
                 len(portion),
                 self._destination,
                 answer.reason or "it refused them",
+                self.why(),
             )
         return not lost
 

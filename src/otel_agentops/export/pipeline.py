@@ -6,7 +6,7 @@ everything else together.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +21,14 @@ from opentelemetry.sdk.trace.export import (
 
 from otel_agentops.config import Config, ConfigError
 from otel_agentops.export.destination import only_stock, resolve
+from otel_agentops.export.doubt import Doubt
 from otel_agentops.export.otlp import OtlpExporter
 from otel_agentops.export.workers import Workers
 from otel_agentops.failsafe import failsafe, swallowed, warn_once
 from otel_agentops.processors import AgentOpsSpanProcessor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.trace import ReadableSpan
@@ -63,19 +64,20 @@ class Pipeline:
         if config.sdk_disabled:
             return
         for wanted in exporters:  # a wrong one is the developer's, who named it right here
-            self._connect(wanted, span_exporter(wanted, config))
+            self._connect(wanted, span_exporter(wanted, config), Doubt.about(wanted, config))
         for name in () if exporters else config.traces:
-            with failsafe(f"setting up the span exporter {name}"):
-                self._connect(name, span_exporter(name, config))
-        with failsafe("setting up metrics"):
+            doubt = Doubt.about(name, config)
+            with _set_up("span", name, doubt):
+                self._connect(name, span_exporter(name, config), doubt)
+        names = config.metrics if config.metrics is not None else () if exporters else ("otlp",)
+        with _set_up("metric", ",".join(names)):
             if self.meter_provider is None:
-                names = config.metrics if config.metrics is not None else () if exporters else ("otlp",)
                 self.meter_provider = _meter_provider(names, config.metrics_protocol, self._resource)
 
-    def _connect(self, name: object, exporter: SpanExporter | None) -> None:
+    def _connect(self, name: object, exporter: SpanExporter | None, doubt: Doubt | None) -> None:
         if exporter is None:
             return
-        counted = _Counted(exporter)
+        counted = _Counted(exporter, doubt)
         processor = SimpleSpanProcessor(counted) if name == "console" else BatchSpanProcessor(counted)
         self._spans.append(counted)
         self._processors.append(processor)
@@ -97,8 +99,13 @@ class Pipeline:
 
     def _send(self, works: Sequence[Callable[[], object]], timeout_s: float) -> bool:
         failed = sum(exporter.failed for exporter in self._spans)
-        sent = self._workers.within(timeout_s, works, self._flush_metrics)
+        sent = self._workers.within(timeout_s, works, self._flush_metrics, self._hint)
         return sent and sum(exporter.failed for exporter in self._spans) == failed
+
+    def _hint(self) -> None:
+        for exporter in self._spans:
+            if exporter.doubt is not None:
+                exporter.doubt.hint()
 
     def _flush_metrics(self) -> None:
         if self.meter_provider is not None:
@@ -127,9 +134,13 @@ class _Switch(SpanProcessor):
 class _Counted(SpanExporter):
     """An exporter whose answers are remembered."""
 
-    def __init__(self, exporter: SpanExporter) -> None:
+    def __init__(self, exporter: SpanExporter, doubt: Doubt | None = None) -> None:
         self._exporter = exporter
+        self._speaks = isinstance(exporter, OtlpExporter)
+        self.doubt = doubt
         self.failed = 0
+        if doubt is not None and isinstance(exporter, OtlpExporter):
+            exporter.why = doubt.why
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Pass on, and note what failed."""
@@ -137,15 +148,23 @@ class _Counted(SpanExporter):
         try:
             result = self._exporter.export(spans)
         finally:
-            if result is not SpanExportResult.SUCCESS:
-                self.failed += len(spans)
-                warn_once(
-                    "export failed",
-                    "%d spans could not be exported by %s; see the exporter's own messages",
-                    len(spans),
-                    type(self._exporter).__name__,
-                )
+            self._note(result, len(spans))
         return result
+
+    def _note(self, result: SpanExportResult, number: int) -> None:
+        if result is SpanExportResult.SUCCESS:
+            if self.doubt is not None:
+                self.doubt.dispel()
+            return
+        self.failed += number
+        if not self._speaks:
+            warn_once(
+                "export failed",
+                "%d spans could not be exported by %s; see the exporter's own messages%s",
+                number,
+                type(self._exporter).__name__,
+                self.doubt.why() if self.doubt is not None else "",
+            )
 
     def shutdown(self) -> None:
         """Pass on."""
@@ -157,6 +176,20 @@ class _Counted(SpanExporter):
 
 
 # --- exporters by name ---
+
+
+@contextmanager
+def _set_up(kind: str, name: str, doubt: Doubt | None = None) -> Iterator[None]:
+    """Report an exporter that cannot be had, in one line; the others and the program go on."""
+    variable = {"span": "OTEL_TRACES_EXPORTER", "metric": "OTEL_METRICS_EXPORTER"}[kind]
+    with failsafe(f"setting up the {kind} exporter {name}"):
+        try:
+            yield
+        except ConfigError as error:
+            warn_once(variable, "%s; no %ss are sent there", error, kind)
+        except (ImportError, OSError) as error:  # a package, or a file that a variable names
+            why = doubt.why() if doubt is not None else ""
+            warn_once(variable, "%s=%r cannot be used: %s%s", variable, name, error, why)
 
 
 def span_exporter(wanted: SpanExporter | str, config: Config) -> SpanExporter | None:

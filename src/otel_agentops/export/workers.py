@@ -32,7 +32,9 @@ class Workers:
         while len(self._threads) < number:
             self._threads.append(_Worker())
 
-    def within(self, timeout_s: float, works: Sequence[Work], afterwards: Work) -> bool:
+    def within(
+        self, timeout_s: float, works: Sequence[Work], afterwards: Work, meanwhile: Work | None = None
+    ) -> bool:
         """Do works side by side and wait no longer than this for all of them.
 
         Args:
@@ -40,6 +42,7 @@ class Workers:
             works: What must be done, at most one for each thread.
             afterwards: Done after the last of them, since two encoders side by side would only wait for
                 each other, and on a thread of its own, since it may hang as well.
+            meanwhile: Done once, if there is much to wait for.
 
         Returns:
             Whether all of `works` was done; `afterwards` is waited for but does not count.
@@ -64,12 +67,34 @@ class Workers:
         jobs = [*works] or [_nothing]
         for worker, job in zip(self._threads, jobs, strict=False):
             worker.do(functools.partial(run, job, job is jobs[-1]))
-        for _ in (*jobs, afterwards):
-            try:
-                ended.get(timeout=max(0.0, end - time.monotonic()))
-            except Empty:
-                break
+        if meanwhile is not None:
+            doubts = functools.partial(self._after.do, functools.partial(_guarded, meanwhile))
+            _wait_for(ended, len(jobs) + 1, end, time.monotonic() + timeout_s * _PATIENCE, doubts)
+        else:
+            _wait_for(ended, len(jobs) + 1, end, end, _nothing)
         return len(done) == len(jobs)
+
+
+_PATIENCE = 0.25
+"""Share of the time to wait after which one may ask why it takes so long."""
+
+
+def _wait_for(ended: SimpleQueue[None], number: int, end: float, doubtful: float, doubts: Work) -> None:
+    """Wait until so many have ended or it is time, and on the way do `doubts` once."""
+    while number:
+        try:
+            ended.get(timeout=max(0.0, min(doubtful, end) - time.monotonic()))
+            number -= 1
+        except Empty:
+            if doubtful >= end:
+                return
+            doubts()
+            doubtful = end
+
+
+def _guarded(work: Work) -> None:
+    with failsafe("finding out why spans do not leave"):
+        work()
 
 
 def _nothing() -> None:
