@@ -21,6 +21,7 @@ __all__ = [
     "ModelCall",
     "Operation",
     "Record",
+    "Retrieval",
     "Session",
     "ToolCall",
     "Usage",
@@ -29,8 +30,9 @@ __all__ = [
 Message = dict[str, Any]
 """One chat message in the conventions' shape: `{"role": str, "parts": [{"type": str, ...}]}`."""
 
-Ending = Literal["complete", "error", "cancelled", "closed", "abandoned"]
-"""Why a call ended: only `error` is an error; a caller may close or abandon a stream at will."""
+Ending = Literal["complete", "error", "cancelled", "closed", "abandoned", "interrupted"]
+"""Why a call ended: only `error` is an error; a caller may close or abandon a stream at will, and a
+framework may interrupt a step to go on with it later."""
 
 
 @dataclass
@@ -120,6 +122,7 @@ class ModelCall(Record):
         duplicate: Whether another record of the same call was counted already; this one costs nothing.
         counted: The part of `usage` that is counted here, where calls inside explain the rest; None
             for all of it.
+        cache_hit: True when a cache of the framework answered instead of the provider; costs nothing.
         place: Where it stands among the live spans; belongs to `accounting`.
         capture: Whether messages are kept; set before the request is read.
         scratch: For the reader of a stream, between one chunk and the next.
@@ -178,6 +181,7 @@ class ModelCall(Record):
 
     digest: str | None = None
     cost: Cost | None = None
+    cache_hit: bool | None = None
 
     capture: bool = False
     scratch: Any = None
@@ -220,21 +224,53 @@ class ToolCall(Record):
 
 @dataclass(slots=True)
 class AgentRun(Record):
-    """One agent's turn."""
+    """One agent's turn.
+
+    Attributes:
+        conversation_id: A real id of a message thread, if the framework has one; never invented.
+    """
 
     kind: ClassVar[str] = "agent"
 
     name: str | None = None
     description: str | None = None
+    conversation_id: str | None = None
 
 
 @dataclass(slots=True)
 class Operation(Record):
-    """A named step of the application that is neither an agent, a tool nor a model call."""
+    """A named step of the application that is neither an agent, a tool nor a model call.
+
+    Attributes:
+        workflow: Whether it is a composition of steps that the conventions call a workflow (a graph, a
+            crew) rather than a single step.
+        conversation_id: A real id of a message thread, if the framework has one; never invented.
+    """
 
     kind: ClassVar[str] = "operation"
 
-    name: str
+    name: str | None
+    workflow: bool = False
+    conversation_id: str | None = None
+
+
+@dataclass(slots=True)
+class Retrieval(Record):
+    """One search for documents.
+
+    Attributes:
+        source: What is searched; a stable name, no address.
+        model: The embedding model, where it is known.
+        query: What was searched for; written only when content capture is on.
+        documents: What was found, as `{"id": …, "score": …}`; written only when content capture is on.
+    """
+
+    kind: ClassVar[str] = "retrieval"
+
+    source: str | None
+    model: str | None = None
+    query: str | None = None
+    documents: list[dict[str, Any]] | None = None
 
 
 @dataclass(slots=True)

@@ -70,7 +70,7 @@ class Place:
 class _Counted:
     """A call that was counted."""
 
-    __slots__ = ("emitters", "end_ns", "models", "response_id", "start_ns", "usage")
+    __slots__ = ("embeds", "emitters", "end_ns", "models", "response_id", "start_ns", "usage")
 
     def __init__(self, call: ModelCall, emitter: str, start_ns: int, end_ns: int) -> None:
         self.emitters = {emitter}
@@ -79,6 +79,7 @@ class _Counted:
         self.response_id = call.response_id
         self.models = _models(call)
         self.usage = call.usage
+        self.embeds = _embeds(call)
 
 
 class Calls:
@@ -109,6 +110,10 @@ class Calls:
         if len(live) >= _MAX_SPANS:  # somebody never ends spans
             live.pop(next(iter(live)), None)
         live[span_id] = Place(emitter, trace_id, live.get(parent_id) if parent_id else None)
+
+    def live(self, span_id: int) -> bool:
+        """Whether a span is one of the live ones."""
+        return span_id in self._live
 
     def ending(self, span_id: int) -> Place | None:
         """A span is about to end; None for one that is not known, or not any more."""
@@ -143,8 +148,9 @@ class Calls:
     def count(self, call: ModelCall, place: Place, start_ns: int) -> None:
         """Find out what of an ended call is still to be counted, and say so in the record."""
         with _lock:
-            if place.below is not None:
-                self._nested(call, place, place.below)
+            below = [each for each in place.below or () if each.embeds == _embeds(call)]
+            if below:
+                self._nested(call, place, below)
                 return
             end_ns = place.end_ns or time.time_ns()
             same = self._beside(call, place, start_ns)
@@ -152,10 +158,10 @@ class Calls:
                 same.emitters.add(place.emitter)
                 same.end_ns = max(same.end_ns, end_ns)
                 self._duplicate(call)
-                place.below = [same]
+                place.below = [*(place.below or ()), same]
                 return
             counted = _Counted(call, place.emitter, start_ns, end_ns)
-            place.below = [counted]
+            place.below = [*(place.below or ()), counted]
             self._remember(counted, place)
 
     def _duplicate(self, call: ModelCall) -> None:
@@ -175,7 +181,7 @@ class Calls:
             call.flags = (*call.flags, "nested_rest")
             own = _Counted(call, place.emitter, 0, 0)
             own.usage = rest
-            below.append(own)
+            (place.below if place.below is not None else below).append(own)
 
     def _beside(self, call: ModelCall, place: Place, start_ns: int) -> _Counted | None:
         found = self._by_id.get(call.response_id) if call.response_id else None
@@ -200,6 +206,11 @@ class Calls:
                 _bounded(self._by_trace, _MAX_TRACES)
                 recent = self._by_trace[trace_id] = deque(maxlen=_PER_TRACE)
             recent.append(counted)
+
+
+def _embeds(call: ModelCall) -> bool:
+    """Embeddings that are made for an answer are no part of its usage."""
+    return call.operation == "embeddings"
 
 
 def _bounded(known: dict[Any, _Counted] | dict[int, deque[_Counted]], most: int) -> None:

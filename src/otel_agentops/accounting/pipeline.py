@@ -27,7 +27,7 @@ def count_once(calls: Calls) -> Stage:
     """A stage that finds out whether another span of the same call was counted already."""
 
     def find(call: ModelCall, _scope: Scope | None, start_ns: int) -> None:
-        if call.place is not None and call.operation != "fetch_response":
+        if call.place is not None and call.operation != "fetch_response" and not call.duplicate:
             calls.count(call, call.place, start_ns)
 
     return find

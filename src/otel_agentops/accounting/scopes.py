@@ -28,10 +28,10 @@ Value = str | bool | int | float | tuple[str, ...]
 
 
 class Scope:
-    """One open session, agent, operation or tool.
+    """One open session, agent, operation, tool or retrieval.
 
     Attributes:
-        kind: `session`, `agent`, `operation` or `tool`.
+        kind: `session`, `agent`, `operation`, `tool` or `retrieval`.
         parent: The scope it was opened in; None for an outermost one.
         ledger: Totals of what ran inside.
         stamps: Attributes that every span started inside is given.

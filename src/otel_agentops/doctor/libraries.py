@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from otel_agentops.config import Config
-    from otel_agentops.instrumentation.base import Instrumentor
+    from otel_agentops.instrumentation.switches import Instrumentation
 
 __all__ = ["look"]
 
@@ -40,7 +40,7 @@ def look(config: Config) -> Iterator[Finding]:
             yield from _look_at(instrumentor, f"{instrumentor.name} ({package} {number})")
 
 
-def _look_at(instrumentor: Instrumentor, title: str) -> Iterator[Finding]:
+def _look_at(instrumentor: Instrumentation, title: str) -> Iterator[Finding]:
     was_active = instrumentor.active
     try:
         instrumentor.instrument()

@@ -26,15 +26,16 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import RLock
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import wrapt
-from opentelemetry.context import get_value
 
 from otel_agentops.accounting import digest
 from otel_agentops.failsafe import failsafe, logger, swallowed
+from otel_agentops.instrumentation.arguments import ABSENT, given
 from otel_agentops.instrumentation.layers import layers_of
-from otel_agentops.spans import current, follow
+from otel_agentops.instrumentation.switches import TargetState, suppressed
+from otel_agentops.spans import current, follow, start_inside, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,20 +43,19 @@ if TYPE_CHECKING:
     from otel_agentops.records import ModelCall
     from otel_agentops.spans import OpenCall, Recorder
 
-__all__ = ["ABSENT", "Amend", "Conceal", "Instrumentor", "Target", "TargetState", "given"]
+__all__ = [
+    "ABSENT",
+    "Amend",
+    "Conceal",
+    "Instrumentor",
+    "Target",
+    "TargetState",
+    "given",
+]
 
 Request = Callable[[Any, "Mapping[str, Any]", bool], "ModelCall"]
 Conceal = Callable[[Any], bool]
 Amend = Callable[[Any, "dict[str, Any]", "Recorder"], "tuple[dict[str, Any], Conceal | None]"]
-
-
-ABSENT = frozenset({"NotGiven", "Omit"})
-"""Names of the SDKs' own ways to say that an argument was not given."""
-
-
-def given(value: Any) -> Any:
-    """The value of an argument, or None where the caller left it out."""
-    return None if type(value).__name__ in ABSENT else value
 
 
 def _nothing(*_: Any) -> None:
@@ -94,20 +94,6 @@ class Target:
     follow: Callable[..., Any] = follow
     amend: Amend | None = None
     former: bool = False
-
-
-class TargetState(NamedTuple):
-    """What became of one target.
-
-    Attributes:
-        name: Its full name: `module.Class.method`.
-        state: `active`, `off`, `missing` in this version of the library, or `not imported` yet.
-        layers: Who has wrapped the method, outermost first.
-    """
-
-    name: str
-    state: str
-    layers: list[str]
 
 
 class Instrumentor:
@@ -360,7 +346,7 @@ class _Begin:
     def __call__(
         self, resource: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[OpenCall, dict[str, Any], Conceal | None] | None:
-        if not self._instrumentor.active or self._patch.retired or _suppressed():
+        if not self._instrumentor.active or self._patch.retired or suppressed():
             return None
         target, conceal = self._target, None
         try:
@@ -368,18 +354,16 @@ class _Begin:
             if recorder is None:
                 return None
             named = {**dict(zip(target.positional, args, strict=False)), **kwargs} if args else kwargs
-            call = target.request(resource, named, recorder.encoder.capture_content)
+            capture, layer = recorder.encoder.capture_content, waiting()
+            call = target.request(resource, named, capture or layer is not None)
             if target.prompt:
                 prompt = [given(named.get(name)) for name in target.prompt]
                 call.digest = digest(recorder.digest_key, *prompt)
             if target.amend is not None:
                 kwargs, conceal = target.amend(resource, kwargs, recorder)
-            return recorder.start_call(call), kwargs, conceal
+            if layer is None:
+                return recorder.start_call(call), kwargs, conceal
+            return start_inside(recorder, layer, call, capture), kwargs, conceal
         except Exception as error:  # noqa: BLE001 - the call must go out, recorded or not
             swallowed(f"starting {target.attribute}", error)
             return None
-
-
-def _suppressed() -> bool:
-    """Whether somebody above asked instrumentations to keep quiet."""
-    return bool(get_value("suppress_instrumentation") or get_value("suppress_language_model_instrumentation"))

@@ -10,9 +10,22 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from otel_agentops.failsafe import failsafe, failures
+from otel_agentops.failsafe import failsafe
 from otel_agentops.instrumentation import openai_answers as answers
-from otel_agentops.instrumentation.base import ABSENT, Instrumentor, Target, given
+from otel_agentops.instrumentation.arguments import (
+    NOTHING,
+    Rows,
+    fill,
+    number,
+    output_type,
+    several,
+    tier,
+    whole,
+    word,
+    words,
+    yes,
+)
+from otel_agentops.instrumentation.base import Instrumentor, Target, given
 from otel_agentops.instrumentation.openai_usage import ask_for_usage
 from otel_agentops.instrumentation.stainless import follow_stainless, host_of
 from otel_agentops.messages import as_message, as_messages, get, text_part, tool_call_part
@@ -28,103 +41,54 @@ __all__ = ["INSTRUMENTOR"]
 # --- requests: which argument goes where, as data ---
 
 
-_NOTHING = object()
-"""What a converter returns for a value that it understood and that says nothing worth writing."""
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _word(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _yes(value: Any) -> bool | None:
-    return True if value is True else None
-
-
-def _several(value: Any) -> Any:
-    return _NOTHING if value == 1 else _whole(value)
-
-
-def _words(value: Any) -> tuple[str, ...] | None:
-    if isinstance(value, str):
-        return (value,)
-    if isinstance(value, list | tuple) and all(isinstance(word, str) for word in value):
-        return tuple(value)
-    return None
-
-
-def _tier(value: Any) -> Any:
-    return _NOTHING if value == "auto" else _word(value)
-
-
-_OUTPUT_TYPES = {"text": "text", "json_object": "json", "json_schema": "json"}
-
-
-def _output_type(value: Any) -> str | None:
-    if isinstance(value, type):
-        return "json"
-    kind = get(value, "type")
-    return _OUTPUT_TYPES.get(kind) if isinstance(kind, str) else None
-
-
 def _text_format(value: Any) -> Any:
-    return _output_type(get(value, "format")) or _NOTHING
+    return output_type(get(value, "format")) or NOTHING
 
 
 def _effort(value: Any) -> Any:
-    return _word(get(value, "effort")) or _NOTHING
+    return word(get(value, "effort")) or NOTHING
 
 
 def _conversation(value: Any) -> str | None:
-    return _word(value) or _word(get(value, "id"))
+    return word(value) or word(get(value, "id"))
 
-
-Rows = dict[str, tuple[str, "Callable[[Any], Any]"]]
-"""Argument -> (record field, converter)."""
 
 _SAMPLING: Rows = {
-    "model": ("request_model", _word),
-    "stream": ("stream", _yes),
-    "temperature": ("temperature", _number),
-    "top_p": ("top_p", _number),
-    "service_tier": ("request_service_tier", _tier),
+    "model": ("request_model", word),
+    "stream": ("stream", yes),
+    "temperature": ("temperature", number),
+    "top_p": ("top_p", number),
+    "service_tier": ("request_service_tier", tier),
 }
 _PENALTIES: Rows = {
-    "max_tokens": ("max_tokens", _whole),
-    "n": ("choice_count", _several),
-    "seed": ("seed", _whole),
-    "stop": ("stop_sequences", _words),
-    "frequency_penalty": ("frequency_penalty", _number),
-    "presence_penalty": ("presence_penalty", _number),
+    "max_tokens": ("max_tokens", whole),
+    "n": ("choice_count", several),
+    "seed": ("seed", whole),
+    "stop": ("stop_sequences", words),
+    "frequency_penalty": ("frequency_penalty", number),
+    "presence_penalty": ("presence_penalty", number),
 }
 _CHAT: Rows = {
     **_SAMPLING,
     **_PENALTIES,
-    "max_completion_tokens": ("max_tokens", _whole),
-    "reasoning_effort": ("reasoning_level", _word),
-    "response_format": ("output_type", _output_type),
+    "max_completion_tokens": ("max_tokens", whole),
+    "reasoning_effort": ("reasoning_level", word),
+    "response_format": ("output_type", output_type),
 }
 _LEGACY: Rows = {**_SAMPLING, **_PENALTIES}
 _RESPONSES: Rows = {
     **_SAMPLING,
-    "max_output_tokens": ("max_tokens", _whole),
-    "previous_response_id": ("previous_response_id", _word),
+    "max_output_tokens": ("max_tokens", whole),
+    "previous_response_id": ("previous_response_id", word),
     "conversation": ("conversation_id", _conversation),
     "reasoning": ("reasoning_level", _effort),
     "text": ("output_type", _text_format),
-    "text_format": ("output_type", _output_type),
+    "text_format": ("output_type", output_type),
 }
 _EMBEDDINGS: Rows = {
-    "model": ("request_model", _word),
-    "dimensions": ("dimension_count", _whole),
-    "encoding_format": ("encoding_formats", _words),
+    "model": ("request_model", word),
+    "dimensions": ("dimension_count", whole),
+    "encoding_format": ("encoding_formats", words),
 }
 
 
@@ -133,16 +97,7 @@ def _read(resource: Any, kwargs: Mapping[str, Any], rows: Rows, operation: str, 
     address, port = host_of(resource)
     call = ModelCall(_provider(resource, address), None, operation)
     call.server_address, call.server_port, call.api_type = address, port, api
-    for argument, value in kwargs.items():
-        row = rows.get(argument)
-        if row is None or value is None or value is False or type(value).__name__ in ABSENT:
-            continue
-        field, convert = row
-        read = convert(value)
-        if read is None:
-            failures[f"unreadable argument {argument}"] += 1
-        elif read is not _NOTHING:
-            setattr(call, field, read)
+    fill(call, rows, kwargs)
     return call
 
 
@@ -215,10 +170,10 @@ def _responses_content(call: ModelCall, kwargs: Mapping[str, Any]) -> None:
 
 
 def _retrieve(resource: Any, kwargs: Mapping[str, Any], capture: bool) -> ModelCall:
-    call = _read(resource, kwargs, {"stream": ("stream", _yes)}, "fetch_response", "responses")
+    call = _read(resource, kwargs, {"stream": ("stream", yes)}, "fetch_response", "responses")
     call.capture = capture
-    call.response_id = _word(kwargs.get("response_id"))
-    after = _whole(given(kwargs.get("starting_after")))
+    call.response_id = word(kwargs.get("response_id"))
+    after = whole(given(kwargs.get("starting_after")))
     call.stream_cursor = None if after is None else str(after)
     return call
 
@@ -230,9 +185,9 @@ def _tools(tools: Any) -> list[dict[str, Any]] | None:
 
 
 def _tool(tool: Any) -> dict[str, Any]:
-    kind = _word(get(tool, "type")) or "function"
+    kind = word(get(tool, "type")) or "function"
     function = get(tool, "function") or tool
-    name = _word(get(function, "name")) or kind
+    name = word(get(function, "name")) or kind
     definition = {"type": kind, "name": name, "description": get(function, "description")}
     parameters = get(function, "parameters")
     if isinstance(parameters, Mapping):

@@ -11,14 +11,14 @@ from otel_agentops.config import OWN_NAMES, ConfigError
 from otel_agentops.failsafe import failsafe, warn_once
 
 if TYPE_CHECKING:
-    from otel_agentops.instrumentation.base import Instrumentor
+    from otel_agentops.instrumentation.switches import Instrumentation
 
 __all__ = ["GROUP", "checked", "every", "instrumentor", "loaded", "wanted"]
 
 GROUP = "otel_agentops_instrumentor"
 """Group of the entry points."""
 
-_loaded: dict[str, Instrumentor] = {}
+_loaded: dict[str, Instrumentation] = {}
 _lock = RLock()
 
 
@@ -27,7 +27,7 @@ def _known() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=GROUP)}
 
 
-def instrumentor(name: str) -> Instrumentor:
+def instrumentor(name: str) -> Instrumentation:
     """The instrumentor of a known name, always the same one."""
     with _lock:
         if name not in _loaded:
@@ -35,12 +35,12 @@ def instrumentor(name: str) -> Instrumentor:
         return _loaded[name]
 
 
-def loaded() -> list[Instrumentor]:
+def loaded() -> list[Instrumentation]:
     """Those that were used so far."""
     return list(_loaded.values())
 
 
-def every() -> list[Instrumentor]:
+def every() -> list[Instrumentation]:
     """All that are installed; one that cannot be loaded is reported and left out."""
     found = []
     for name in sorted(_known()):
@@ -49,7 +49,7 @@ def every() -> list[Instrumentor]:
     return found
 
 
-def checked(names: tuple[str, ...]) -> list[Instrumentor]:
+def checked(names: tuple[str, ...]) -> list[Instrumentation]:
     """The instrumentors of these names.
 
     Raises:

@@ -38,6 +38,7 @@ COST_FLAGS = "otel_agentops.cost.flags"
 EMITTER_USD = "otel_agentops.cost.emitter_usd"
 DUPLICATE = "otel_agentops.duplicate"
 DIGEST = "otel_agentops.input.digest"
+CACHE_HIT = "otel_agentops.cache_hit"
 TOOL_COST = "otel_agentops.tool.cost_usd"
 LATE_CALLS = "otel_agentops.late_calls"
 OUTCOME = "otel_agentops.session.outcome"
@@ -54,7 +55,7 @@ USER_ID = "user.id"
 AGENT_NAME = "gen_ai.agent.name"
 CONVERSATION_ID = "gen_ai.conversation.id"
 
-_SCOPES = "sessions, agents, operations and tools in which anything was counted"
+_SCOPES = "sessions, agents, operations, tools and retrievals in which anything was counted"
 
 OWN: tuple[Name, ...] = (
     Name(COST, "double", "{USD}", "model calls with a known price"),
@@ -78,8 +79,9 @@ OWN: tuple[Name, ...] = (
         "model calls that are counted on another span already, inside or beside this one: `true`",
     ),
     Name(DIGEST, "string", "", "model calls: keyed digest of what was sent; equal means the same prompt"),
-    Name(ENDING, "string", "", "spans that ended early: `cancelled`, `closed` or `abandoned`"),
-    Name(SPAN_KIND, "string", "", "`operation` on operations, which have no name in the conventions"),
+    Name(CACHE_HIT, "bool", "", "model calls that a cache of the framework answered; they cost nothing"),
+    Name(ENDING, "string", "", "early ends: `cancelled`, `closed`, `abandoned` or `interrupted`"),
+    Name(SPAN_KIND, "string", "", "`operation` on operations, also where the conventions say workflow"),
     Name(TOOL_COST, "double", "{USD}", "tools that cost something by themselves"),
     Name(LATE_CALLS, "int", "{call}", "open scopes around one that ended before a call inside it did"),
     Name(OUTCOME, "string", "", "sessions that were given an outcome"),

@@ -72,6 +72,7 @@ _REQUEST_1_41: Fields = (
     ("processing", own.PROCESSING),
     ("inference_geo", own.INFERENCE_GEO),
     ("digest", own.DIGEST),
+    ("cache_hit", own.CACHE_HIT),
 )
 
 _REQUEST_LATEST: Fields = (

@@ -2,7 +2,18 @@
 
 from otel_agentops.spans.current import current, price_book, use
 from otel_agentops.spans.dropped import drain, leave, watch
-from otel_agentops.spans.follow import Following, Reader, end_streams, follow, follow_stream, is_stream
+from otel_agentops.spans.follow import (
+    Following,
+    Reader,
+    at_end,
+    end_streams,
+    follow,
+    follow_stream,
+    is_stream,
+)
+from otel_agentops.spans.joined import start_inside
+from otel_agentops.spans.layers import Layer, sent_text, waiting
+from otel_agentops.spans.loose import attach_loosely
 from otel_agentops.spans.opened import Open, OpenCall, OpenScope
 from otel_agentops.spans.proxy import Proxy
 from otel_agentops.spans.recorder import SCOPE_NAME, Recorder, new_session_id
@@ -11,6 +22,7 @@ from otel_agentops.spans.steps import Steps, run_coroutine, run_generator
 __all__ = [
     "SCOPE_NAME",
     "Following",
+    "Layer",
     "Open",
     "OpenCall",
     "OpenScope",
@@ -18,6 +30,8 @@ __all__ = [
     "Reader",
     "Recorder",
     "Steps",
+    "at_end",
+    "attach_loosely",
     "current",
     "drain",
     "end_streams",
@@ -29,6 +43,9 @@ __all__ = [
     "price_book",
     "run_coroutine",
     "run_generator",
+    "sent_text",
+    "start_inside",
     "use",
+    "waiting",
     "watch",
 ]

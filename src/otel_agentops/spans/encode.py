@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from otel_agentops.failsafe import swallowed
 from otel_agentops.messages import json_or_text, settled
-from otel_agentops.records import AgentRun, ModelCall, Operation, Session, ToolCall
+from otel_agentops.records import AgentRun, ModelCall, Operation, Retrieval, Session, ToolCall
 from otel_agentops.semconv import START_FIELDS, own
 from otel_agentops.spans.json_text import to_json
 from otel_agentops.spans.redact import Redactor
@@ -235,6 +235,8 @@ class Encoder:
         attributes: Attributes = {}
         if isinstance(record, ToolCall):
             self._tool_end(record, attributes)
+        elif isinstance(record, Retrieval):
+            self._retrieval_end(record, attributes)
         elif isinstance(record, Session) and record.outcome:
             attributes[own.OUTCOME] = record.outcome
         elif isinstance(record, AgentRun) and self.profile.agent_provider:
@@ -253,6 +255,13 @@ class Encoder:
                     self._content_into(attributes, name, _as_object(value))
         if tool.cost_usd is not None:
             attributes[own.TOOL_COST] = float(tool.cost_usd)
+
+    def _retrieval_end(self, record: Retrieval, attributes: Attributes) -> None:
+        if self.capture_content:
+            if record.query is not None:
+                attributes["gen_ai.retrieval.query.text"] = record.query
+            if record.documents is not None:
+                attributes["gen_ai.retrieval.documents"] = to_json(record.documents)
 
 
 def _as_object(value: Any) -> Any:
@@ -306,7 +315,24 @@ def _agent(record: AgentRun, attributes: Attributes) -> str:
 
 def _operation(record: Operation, attributes: Attributes) -> str:
     attributes[own.SPAN_KIND] = "operation"
-    return record.name
+    if not record.workflow:
+        return record.name or "operation"
+    attributes["gen_ai.operation.name"] = "invoke_workflow"
+    if record.name is None:
+        return "invoke_workflow"
+    attributes["gen_ai.workflow.name"] = record.name
+    return f"invoke_workflow {record.name}"
+
+
+def _retrieval(record: Retrieval, attributes: Attributes) -> str:
+    attributes.pop(own.CONVERSATION_ID, None)  # the conventions define it for few operations
+    attributes["gen_ai.operation.name"] = "retrieval"
+    if record.model is not None:
+        attributes["gen_ai.request.model"] = record.model
+    if record.source is None:
+        return "retrieval"
+    attributes["gen_ai.data_source.id"] = record.source
+    return f"retrieval {record.source}"
 
 
 def _tool(record: ToolCall, attributes: Attributes) -> str:
@@ -327,4 +353,5 @@ _SCOPE_START: dict[type, Callable[[Any, Attributes], str]] = {
     AgentRun: _agent,
     Operation: _operation,
     ToolCall: _tool,
+    Retrieval: _retrieval,
 }

@@ -26,6 +26,7 @@ __all__ = [
     "Following",
     "Reader",
     "StreamProxy",
+    "at_end",
     "end_streams",
     "follow",
     "follow_stream",
@@ -187,10 +188,16 @@ _open: set[Following] = set()
 """Streams that have not ended; a proxy that is thrown away ends its own, so this only holds live ones."""
 
 
+at_end: list[Callable[[], None]] = []
+"""What else ends its open records when the program is about to; each is asked by `end_streams`."""
+
+
 def end_streams() -> None:
     """End the streams that are still open; the program is about to."""
     for state in list(_open):
         state.finish("abandoned", clock_ns=state.last_ns or None)
+    for end in at_end:
+        end()
 
 
 class _Proxy(Proxy):

@@ -61,21 +61,21 @@ class Instruments:
 
     def model_call(self, call: ModelCall, duration_s: float) -> None:
         """Measure one ended model call; its duration is that of its span."""
+        if call.duplicate:
+            return
         common, sent, received = self._attributes(call)
         with_error = {**common, "error.type": call.error_type} if call.error_type else common
         inference = call.operation in _INFERENCE
         (self._duration if inference else self._other)(duration_s, with_error)
         if inference and call.first_chunk_s is not None:
             self._first_chunk(call.first_chunk_s, common)
-        if self._usage is not None and call.usage is not None and call.operation != "fetch_response":
-            for tokens, attributes in (
-                (call.usage.input_tokens, sent),
-                (call.usage.output_tokens, received),
-            ):
+        usage = call.usage if call.counted is None else call.counted
+        if self._usage is not None and usage is not None and call.operation != "fetch_response":
+            for tokens, attributes in ((usage.input_tokens, sent), (usage.output_tokens, received)):
                 if tokens is not None:
                     self._usage(tokens, attributes)
         if self._counters and inference:
-            self._tokens(call.usage, common, with_error)
+            self._tokens(usage, common, with_error)
 
     def _attributes(self, call: ModelCall) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         """Attributes of every metric of such a call, and those of its two token counts."""

@@ -20,6 +20,7 @@ from otel_agentops.accounting import tool_entry
 from otel_agentops.failsafe import swallowed, warn_once
 from otel_agentops.records import ModelCall, ToolCall
 from otel_agentops.spans import dropped
+from otel_agentops.spans.loose import attach_loosely
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import Span
 
-    from otel_agentops.accounting import Scope
+    from otel_agentops.accounting import Place, Scope
     from otel_agentops.records import Ending, Record
+    from otel_agentops.spans.layers import Layer
     from otel_agentops.spans.recorder import Recorder
 
 __all__ = ["Open", "OpenCall", "OpenScope"]
@@ -131,9 +133,14 @@ class Open:
 
 
 class OpenCall(Open):
-    """An open model call."""
+    """An open model call.
 
-    __slots__ = ("scope",)
+    Attributes:
+        scope: What it belongs to; None for the process alone.
+        layer: Where it waits for the call of an SDK that it stands for; None for most calls.
+    """
+
+    __slots__ = ("layer", "scope")
 
     record: ModelCall
 
@@ -142,6 +149,7 @@ class OpenCall(Open):
     ) -> None:
         super().__init__(recorder, record, span, start_ns)
         self.scope = scope
+        self.layer: Layer | None = None
 
     def attach(self) -> tuple[Context, Context]:
         """Make the span current, for what the provider's SDK does below; returns what `detach` needs."""
@@ -149,7 +157,7 @@ class OpenCall(Open):
 
     @staticmethod
     def detach(attached: tuple[Context, Context]) -> None:
-        """Undo `attach`, unless somebody else's context is current by now."""
+        """Undo `attach` or `attach_loosely`, unless somebody else's context is current by now."""
         before, ours = attached
         if otel_context.get_current() is ours:
             otel_context.attach(before)
@@ -163,17 +171,31 @@ class OpenCall(Open):
         recorder, call = self._recorder, self.record
         span_id = self.span.get_span_context().span_id
         call.place = place = recorder.calls.ending(span_id)
+        below = self._settle(place)
         for stage in recorder.stages:
             try:
                 stage(call, self.scope, self.start_ns)
             except Exception as failure:  # noqa: BLE001 - the other stages must still run
                 swallowed("accounting for a call", failure)
         if place is not None:
+            if below:
+                place.below = [*below, *(place.below or ())]
             recorder.calls.leave(place)
         recorder.scopes.forget(span_id)
         self._record_exception(error, self.scope)
         self._end_span(lambda: recorder.encoder.call_end(call), elapsed_ns)
         recorder.instruments.model_call(call, elapsed_ns / 1e9)
+
+    def _settle(self, place: Place | None) -> list[Any] | None:
+        """Before it is counted: take over what the SDK below knows so far.
+
+        Returns:
+            Calls counted inside, where the SDK has told this one's own usage: they are then no part of it.
+        """
+        if self.layer is None or not self.layer.settle(self) or place is None:
+            return None
+        below, place.below = place.below, None
+        return below
 
 
 class OpenScope(Open):
@@ -193,6 +215,12 @@ class OpenScope(Open):
         """Make it current; returns what `leave` needs."""
         scope = self._recorder.scopes.swap(self.scope)
         return *_attach(self.span), scope
+
+    def enter_loosely(self) -> tuple[Context, Context, Scope | None]:
+        """Make it current for as long as it is open, even where `leave` runs in another context."""
+        scope = self._recorder.scopes.swap(self.scope)
+        before, ours, _ = attach_loosely(self)
+        return before, ours, scope
 
     def leave(self, entered: tuple[Context, Context, Scope | None]) -> None:
         """Undo `enter` where ours is still current; a context that others have put on top stays."""
@@ -245,11 +273,17 @@ class OpenScope(Open):
         dropped.drain()  # what was abandoned inside belongs into our totals
         self._record_exception(error, scope)
         recorder.scopes.closed(scope)
+        if (place := recorder.calls.ending(scope.span_id)) is not None:
+            recorder.calls.leave(place, boundary=scope.kind in _BOUNDARIES)
         recorder.sessions.pop(id(self), None)
         if isinstance(record, ToolCall):
             recorder.scopes.count(scope.parent, tool_entry(record))
         self._end_span(lambda: recorder.encoder.scope_end(record, scope), elapsed_ns)
         recorder.instruments.scope(record, scope, elapsed_ns / 1e9)
+
+
+_BOUNDARIES = frozenset({"session", "agent", "tool"})
+"""Scopes whose calls are no part of a model call that they run in."""
 
 
 def _inside(scope: Scope | None, context: Context) -> Context:

@@ -15,7 +15,7 @@ from opentelemetry.trace import SpanKind
 
 from otel_agentops.accounting import Calls, Scope, Scopes, stages
 from otel_agentops.failsafe import failsafe
-from otel_agentops.records import AgentRun, Session
+from otel_agentops.records import AgentRun, Operation, Session
 from otel_agentops.semconv import PROFILES, own
 from otel_agentops.spans.encode import Encoder
 from otel_agentops.spans.metrics import Instruments
@@ -82,11 +82,16 @@ class Recorder:
 
     # --- starting ---
 
-    def start_call(self, call: ModelCall) -> OpenCall:
-        """Start a model call below the current span; it is not made current."""
+    def start_call(self, call: ModelCall, parent: OpenScope | None = None) -> OpenCall:
+        """Start a model call below the current span; it is not made current.
+
+        Args:
+            call: What it is.
+            parent: What it is started in; needed only where the context may have been lost on the way.
+        """
         if self.implicit is None:
             self._want_session()
-        context, parent_id, scope = self._where()
+        context, parent_id, scope = self._where(parent)
         name, attributes = self.encoder.call_start(call, scope.stamps if scope else _NO_ATTRIBUTES)
         if call.conversation_id is None and scope is not None and call.operation != "embeddings":
             call.conversation_id = scope.stamps.get(own.CONVERSATION_ID)
@@ -101,16 +106,17 @@ class Recorder:
                 self.scopes.remember(span_id, scope)
         return OpenCall(self, call, span, start_ns, scope)
 
-    def start_scope(self, record: Record, owner: int = 0) -> OpenScope:
-        """Start a session, agent, operation or tool below the current span; it is not made current.
+    def start_scope(self, record: Record, owner: int = 0, parent: OpenScope | None = None) -> OpenScope:
+        """Start a session, agent, operation, tool or retrieval below the current span; not made current.
 
         Args:
             record: What it is.
             owner: `id()` of the object whose method it is, if that matters.
+            parent: What it is started in; needed only where the context may have been lost on the way.
         """
         if not isinstance(record, Session):
             self._want_session()
-        context, parent_id, around = self._where()
+        context, parent_id, around = self._where(parent)
         return self._open(record, around, context, parent_id, owner)
 
     def _open(
@@ -126,8 +132,11 @@ class Recorder:
         scope = Scope(record.kind, around, _stamps(record), owner)
         name, attributes = self.encoder.scope_start(record, scope.stamps)
         start_ns = time.time_ns()
-        span = self._tracer.start_span(name, context, SpanKind.INTERNAL, attributes, start_time=start_ns)
+        kind = SpanKind.CLIENT if record.kind == "retrieval" else SpanKind.INTERNAL
+        span = self._tracer.start_span(name, context, kind, attributes, start_time=start_ns)
         self.scopes.opened(scope, span, outer_span_id, implicit)
+        if self.calls.live(outer_span_id):  # what is called in here is inside a call around it
+            self.calls.started(scope.span_id, outer_span_id, scope.trace_id, SCOPE_NAME)
         opened = OpenScope(self, record, span, start_ns, scope)
         if record.kind == "session":
             if len(self.sessions) >= _MAX_SESSIONS:  # somebody starts sessions and never ends them
@@ -135,8 +144,19 @@ class Recorder:
             self.sessions[id(opened)] = opened
         return opened
 
-    def _where(self) -> tuple[Context, int, Scope | None]:
+    def _where(self, parent: OpenScope | None) -> tuple[Context, int, Scope | None]:
         """The context to start a span in, the id of its parent (0: none), and the scope it joins.
+
+        A parent that somebody names counts where the current context is not inside of it, as in a thread
+        that was started without its context.
+        """
+        context, parent_id, scope = self._here()
+        if parent is None or parent.finished or (scope is not None and parent.scope in scope.chain()):
+            return context, parent_id, scope
+        return trace.set_span_in_context(parent.span, context), parent.scope.span_id, parent.scope
+
+    def _here(self) -> tuple[Context, int, Scope | None]:
+        """The same by the current context alone.
 
         The current span wins, except where it is no more than the one that was current outside our
         innermost scope: then the OpenTelemetry context was lost (or replaced) and ours tells better.
@@ -221,8 +241,13 @@ def new_session_id() -> str:
 
 def _stamps(record: Record) -> dict[str, Any]:
     """What everything inside a scope is marked with."""
-    if isinstance(record, AgentRun):
-        return {own.AGENT_NAME: record.name} if record.name else {}
+    if isinstance(record, AgentRun | Operation):
+        marks: dict[str, Any] = {}
+        if record.kind == "agent" and record.name:
+            marks[own.AGENT_NAME] = record.name
+        if record.conversation_id is not None:
+            marks[own.CONVERSATION_ID] = record.conversation_id
+        return marks
     if not isinstance(record, Session):
         return {}
     stamps: dict[str, Any] = {own.SESSION_ID: record.session_id}

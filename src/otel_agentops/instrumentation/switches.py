@@ -1,0 +1,60 @@
+"""What everything that can be instrumented has in common, whether it is patched or has hooks of its own."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from opentelemetry.context import get_value
+
+__all__ = ["Instrumentation", "TargetState", "suppressed"]
+
+
+class TargetState(NamedTuple):
+    """What became of one target.
+
+    Attributes:
+        name: Its full name: `module.Class.method`.
+        state: `active`, `off`, `missing` in this version of the library, or `not imported` yet.
+        layers: Who has wrapped the method, outermost first.
+    """
+
+    name: str
+    state: str
+    layers: list[str]
+
+
+class Instrumentation(Protocol):
+    """What can be switched on and off by its name."""
+
+    @property
+    def name(self) -> str:
+        """What `instrument()` and the settings call it."""
+
+    @property
+    def active(self) -> bool:
+        """Whether it is switched on."""
+
+    def instrument(self) -> None:
+        """Switch on; nothing is imported for it. Idempotent."""
+
+    def uninstrument(self) -> None:
+        """Switch off, and put everything back that can be put back."""
+
+    def to_top(self) -> None:
+        """Be outermost again, where others have wrapped the same since."""
+
+    @property
+    def package(self) -> str:
+        """The distribution that is instrumented."""
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Modules that something is done to when they are imported."""
+
+    def inspect(self) -> list[TargetState]:
+        """What became of each target in this process, and who else is there."""
+
+
+def suppressed() -> bool:
+    """Whether somebody above asked instrumentations to keep quiet."""
+    return bool(get_value("suppress_instrumentation") or get_value("suppress_language_model_instrumentation"))
