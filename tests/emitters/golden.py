@@ -1,4 +1,4 @@
-"""Spans as real emitters wrote them, as data: `python -m emitters.golden NAME ...` makes them, tests read them.
+"""Spans as real emitters wrote them, as data: `python -m emitters.golden NAME ...` makes them.
 
 Made without any accounting, in an environment that has the emitter. Long texts are cut, ids are small
 numbers, and beside the spans stands what the provider answered.
