@@ -6,6 +6,7 @@ everything else together.
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager, suppress
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
@@ -50,7 +51,7 @@ class Pipeline:
         self.tracer_provider = TracerProvider(resource=self._resource, shutdown_on_exit=False)
         self.tracer_provider.add_span_processor(AgentOpsSpanProcessor())
         self._workers = Workers()
-        self._switch = _Switch()
+        self._switch = _Switch(self._workers.wake)
         self.tracer_provider.add_span_processor(self._switch)
         self.meter_provider: MeterProvider | None = None
         self._spans: list[_Counted] = []
@@ -117,8 +118,20 @@ class _Switch(SpanProcessor):
 
     targets: tuple[SpanProcessor, ...] = ()
 
+    def __init__(self, wake: Callable[[], object]) -> None:
+        self._wake = wake
+        self._forked = False
+        os.register_at_fork(after_in_child=self._note_fork)
+
+    def _note_fork(self) -> None:
+        self._forked = True
+
     def on_end(self, span: ReadableSpan) -> None:
         """Pass on; a failing destination must not keep the span from the next one."""
+        if self._forked:  # the first in this child: its exit will need threads that it must have before
+            self._forked = False
+            with failsafe("starting threads in a child process"):
+                self._wake()
         for target in self.targets:
             try:
                 target.on_end(span)

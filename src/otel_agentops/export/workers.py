@@ -32,6 +32,11 @@ class Workers:
         while len(self._threads) < number:
             self._threads.append(_Worker())
 
+    def wake(self) -> None:
+        """Start the threads again that a fork has left behind."""
+        for worker in (*self._threads, self._after):
+            worker.wake()
+
     def within(
         self, timeout_s: float, works: Sequence[Work], afterwards: Work, meanwhile: Work | None = None
     ) -> bool:
@@ -112,11 +117,15 @@ class _Worker:
         self._thread = Thread(target=_serve, args=(self._jobs,), name="otel-agentops-flush", daemon=True)
         self._thread.start()
 
+    def wake(self) -> None:
+        """Have a living thread; RuntimeError where none can be had any more."""
+        if not self._thread.is_alive():
+            self._start()
+
     def do(self, job: Work) -> None:
         """Queue a job; where no thread can be had any more, it is done here and now."""
         try:
-            if not self._thread.is_alive():
-                self._start()
+            self.wake()
         except RuntimeError:
             job()
             return
