@@ -22,7 +22,7 @@ import wrapt
 
 from otel_agentops.failsafe import failsafe
 
-__all__ = ["Exits"]
+__all__ = ["Exits", "signals_elsewhere"]
 
 Work = Callable[[], object]
 
@@ -170,6 +170,25 @@ class Exits:
 
 _LAST = -1000
 """After everything else, above all after queues have handed over their results (-5)."""
+
+_WAIT_FOR_MAIN = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGCHLD")
+
+
+@contextmanager
+def signals_elsewhere() -> Iterator[None]:
+    """Threads that are started in the block are never given the process's signals.
+
+    Of two signals at once the kernel may give both to another thread while the main one sleeps, and
+    sleeps on: Python runs their handlers on the main thread, when that wakes.
+    """
+    if os.name != "posix":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {getattr(signal, name) for name in _WAIT_FOR_MAIN})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _may_handle() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,6 +86,7 @@ def end_of(
                 assert process.stdout is not None
                 begun = process.stdout.readline()
                 for number in signals:
+                    time.sleep(0.2)  # into the waiting, not while it begins: Python itself may miss that
                     process.send_signal(number)
             stdout, stderr = process.communicate(timeout=hangs_after_s)
         finally:

@@ -21,6 +21,7 @@ from opentelemetry.sdk.trace.export import (
 )
 
 from otel_agentops.config import Config, ConfigError
+from otel_agentops.exits import signals_elsewhere
 from otel_agentops.export.destination import only_stock, resolve
 from otel_agentops.export.doubt import Doubt
 from otel_agentops.export.otlp import OtlpExporter
@@ -79,7 +80,8 @@ class Pipeline:
         if exporter is None:
             return
         counted = _Counted(exporter, doubt)
-        processor = SimpleSpanProcessor(counted) if name == "console" else BatchSpanProcessor(counted)
+        with signals_elsewhere():
+            processor = SimpleSpanProcessor(counted) if name == "console" else BatchSpanProcessor(counted)
         self._spans.append(counted)
         self._processors.append(processor)
         self._switch.targets = tuple(self._processors)
@@ -291,7 +293,8 @@ def _meter_provider(names: tuple[str, ...], protocol: str, resource: Resource) -
     from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415 - 20 ms for those who want none
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader  # noqa: PLC0415
 
-    readers = [PeriodicExportingMetricReader(_metric_exporter(name, protocol)) for name in wanted]
+    with signals_elsewhere():
+        readers = [PeriodicExportingMetricReader(_metric_exporter(name, protocol)) for name in wanted]
     return MeterProvider(readers, resource=resource, shutdown_on_exit=False)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from threading import Thread
 
+from otel_agentops.exits import signals_elsewhere
 from otel_agentops.failsafe import failsafe
 
 __all__ = ["Workers"]
@@ -115,7 +116,8 @@ class _Worker:
     def _start(self) -> None:
         self._jobs: SimpleQueue[Work] = SimpleQueue()
         self._thread = Thread(target=_serve, args=(self._jobs,), name="otel-agentops-flush", daemon=True)
-        self._thread.start()
+        with signals_elsewhere():
+            self._thread.start()
 
     def wake(self) -> None:
         """Have a living thread; RuntimeError where none can be had any more."""
