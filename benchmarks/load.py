@@ -92,9 +92,13 @@ def collector(program: str) -> Iterator[tuple[str, str, str]]:
     metrics = f"yaml:service: {{telemetry: {{metrics: {{level: basic, readers: [{{{reader}}}]}}}}}}"
     with tempfile.TemporaryDirectory() as folder:
         variables = {
-            "OTELCOL_HTTP_PORT": str(http), "OTELCOL_GRPC_PORT": str(grpc), "OTELCOL_HEALTH_PORT": str(health),
-            "OTELCOL_QUEUE_DIR": folder, "OTELCOL_LOCAL": "nop", "OTELCOL_LOG_LEVEL": "error",
-        }  # fmt: skip
+            "OTELCOL_HTTP_PORT": str(http),
+            "OTELCOL_GRPC_PORT": str(grpc),
+            "OTELCOL_HEALTH_PORT": str(health),
+            "OTELCOL_QUEUE_DIR": folder,
+            "OTELCOL_LOCAL": "nop",
+            "OTELCOL_LOG_LEVEL": "error",
+        }
         command = [program, "--config", str(ROOT / "collector-config.yaml"), "--config", metrics]
         process = subprocess.Popen(command, env={**os.environ, **variables})
         try:
