@@ -140,6 +140,7 @@ class Request:
         body: Parsed JSON; None if the body is empty or no JSON.
         host: Host the client wanted to reach.
         exchange: What it was answered with; None if nothing matched or an error was asked for.
+        head: The headers as they were sent: in order, in their case, each as often as it came.
     """
 
     method: str
@@ -150,6 +151,7 @@ class Request:
     raw: bytes
     host: str
     exchange: Exchange | None
+    head: tuple[tuple[str, str], ...] = ()
 
 
 class ReplayServer:
@@ -341,7 +343,17 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         host = uri.hostname or headers.get("host", "")
         self.replay.requests.append(
-            Request(self.command, uri.path, parse_qs(uri.query), headers, body, raw, host, exchange)
+            Request(
+                self.command,
+                uri.path,
+                parse_qs(uri.query),
+                headers,
+                body,
+                raw,
+                host,
+                exchange,
+                tuple(self.headers.items()),
+            )
         )
         if failure:
             self._send_error(failure[0], "asked_for", failure[1])

@@ -74,7 +74,7 @@ _PLAIN = (FunctionType, MethodType, BuiltinFunctionType, functools.partial)
 class _Callable(Proxy):
     """A decorated object that can be called and is more than that (a cached function, a tool object)."""
 
-    _self_call: Callable[..., Any]
+    __slots__ = ("_self_call",)
 
     def __init__(self, wrapped: Any, call: Callable[..., Any]) -> None:
         super().__init__(wrapped)

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from threading import Thread
 
-from otel_agentops.exits import signals_elsewhere
 from otel_agentops.failsafe import failsafe
 
 __all__ = ["Workers"]
@@ -32,11 +31,6 @@ class Workers:
         """Have at least this many."""
         while len(self._threads) < number:
             self._threads.append(_Worker())
-
-    def wake(self) -> None:
-        """Start the threads again that a fork has left behind."""
-        for worker in (*self._threads, self._after):
-            worker.wake()
 
     def within(
         self, timeout_s: float, works: Sequence[Work], afterwards: Work, meanwhile: Work | None = None
@@ -116,18 +110,13 @@ class _Worker:
     def _start(self) -> None:
         self._jobs: SimpleQueue[Work] = SimpleQueue()
         self._thread = Thread(target=_serve, args=(self._jobs,), name="otel-agentops-flush", daemon=True)
-        with signals_elsewhere():
-            self._thread.start()
-
-    def wake(self) -> None:
-        """Have a living thread; RuntimeError where none can be had any more."""
-        if not self._thread.is_alive():
-            self._start()
+        self._thread.start()
 
     def do(self, job: Work) -> None:
         """Queue a job; where no thread can be had any more, it is done here and now."""
         try:
-            self.wake()
+            if not self._thread.is_alive():
+                self._start()
         except RuntimeError:
             job()
             return

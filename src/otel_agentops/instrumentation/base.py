@@ -34,6 +34,7 @@ from otel_agentops.accounting import digest
 from otel_agentops.failsafe import failsafe, logger, swallowed
 from otel_agentops.instrumentation.arguments import ABSENT, given
 from otel_agentops.instrumentation.layers import layers_of
+from otel_agentops.instrumentation.methods import Method, Pending
 from otel_agentops.instrumentation.switches import TargetState, suppressed
 from otel_agentops.spans import current, follow, start_inside, waiting
 
@@ -215,30 +216,6 @@ def _place(target: Target, module: Any) -> tuple[Any, str]:
     return (owner if there else None), method
 
 
-class _Bound(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]  # generic only in newer versions
-    """A bound method of ours; copied and pickled as methods are: by its object and name."""
-
-    def __copy__(self) -> Any:
-        return self
-
-    def __deepcopy__(self, _memo: Any) -> Any:
-        return self
-
-    def __reduce_ex__(self, _protocol: Any) -> Any:
-        owner = self._self_instance if self._self_instance is not None else self._self_parent._self_home
-        return getattr, (owner, self.__wrapped__.__name__)
-
-
-class _Function(wrapt.FunctionWrapper):  # type: ignore[type-arg]  # as above
-    """What stands in a class instead of its method."""
-
-    __bound_function_wrapper__ = _Bound
-
-    def __init__(self, wrapped: Any, wrapper: Callable[..., Any], owner: Any) -> None:
-        super().__init__(wrapped, wrapper)
-        self._self_home = owner
-
-
 class _Patch:
     """One replaced attribute of a class."""
 
@@ -255,7 +232,7 @@ class _Patch:
 
     def apply(self, wrapper: Callable[..., Any]) -> None:
         """Put ours around what is there."""
-        self.ours = _Function(self.original, wrapper, self._owner)
+        self.ours = Method(self.original, wrapper, self._owner)
         setattr(self._owner, self._name, self.ours)
         self.applied = True
 
@@ -293,7 +270,7 @@ _LAYERS = 32
 
 
 def _wrapper(target: Target, instrumentor: Instrumentor, patch: _Patch) -> Callable[..., Any]:
-    """A wrapt wrapper around one method; async methods start when they are awaited, as they do bare."""
+    """A wrapt wrapper around one method; async methods run when they are awaited, as they do bare."""
     begin = _Begin(target, instrumentor, patch)
     finish = target.follow
 
@@ -314,14 +291,16 @@ def _wrapper(target: Target, instrumentor: Instrumentor, patch: _Patch) -> Calla
             call.detach(attached)
         return finish(result, call, target, conceal)
 
-    async def run(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    async def run(
+        pending: Pending, wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: dict[str, Any]
+    ) -> Any:
         begun = begin(instance, args, kwargs)
         if begun is None:
-            return await wrapped(*args, **kwargs)
-        call, kwargs, conceal = begun
+            return await pending.take()
+        call, sent, conceal = begun
         attached = call.attach()
         try:
-            result = await wrapped(*args, **kwargs)
+            result = await (pending.take() if sent is kwargs else wrapped(*args, **sent))
         except BaseException as error:
             call.fail(error)
             raise
@@ -330,9 +309,13 @@ def _wrapper(target: Target, instrumentor: Instrumentor, patch: _Patch) -> Calla
         return finish(result, call, target, conceal)
 
     def coroutine(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        return run(wrapped, instance, args, kwargs)
+        ours: Any = run(Pending(wrapped(*args, **kwargs)), wrapped, instance, args, kwargs)
+        ours.__name__, ours.__qualname__ = names
+        return ours
 
-    return coroutine if inspect.iscoroutinefunction(inspect.unwrap(patch.original)) else sync
+    method = inspect.unwrap(patch.original)
+    names = getattr(method, "__name__", "run"), getattr(method, "__qualname__", "run")
+    return coroutine if inspect.iscoroutinefunction(method) else sync
 
 
 class _Begin:

@@ -122,6 +122,8 @@ _KEEP = 8 * 2**20
 class _LegacyRaw(Proxy):
     """A raw response of a stream that the caller may parse or not."""
 
+    __slots__ = ("_self_kept", "_self_size", "_self_state", "_self_stream")
+
     _self_state: Following
     _self_kept: list[bytes]
     _self_size: int
@@ -163,6 +165,8 @@ class _LegacyRaw(Proxy):
 
 class _Raw(_LegacyRaw):
     """A raw response whose body the caller reads: it is read along, never ahead."""
+
+    __slots__ = ()
 
     def read(self) -> Any:
         """The whole body."""
@@ -228,6 +232,8 @@ class _Raw(_LegacyRaw):
 
 class _AsyncRaw(_Raw):
     """The same with the async methods of async clients."""
+
+    __slots__ = ()
 
     async def parse(self, **options: Any) -> Any:
         """What the SDK parses; a stream among it is followed."""

@@ -203,11 +203,14 @@ def end_streams() -> None:
 class _Proxy(Proxy):
     """What sync and async streams have in common."""
 
+    __slots__ = ("_self_response", "_self_state")
+
     _self_state: Following
-    _self_response: Any = None
 
     def __init__(self, stream: Any, state: Following) -> None:
-        vars(self).update(__wrapped__=stream, _self_state=state)
+        super().__init__(stream)
+        self._self_state = state
+        self._self_response: Any = None
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.__wrapped__, name)
@@ -225,6 +228,8 @@ class _Proxy(Proxy):
 
 class ResponseProxy(Proxy):
     """An HTTP response of a stream: closing it ends the call."""
+
+    __slots__ = ("_self_state",)
 
     _self_state: Following
 
@@ -249,6 +254,8 @@ class ResponseProxy(Proxy):
 
 class StreamProxy(_Proxy):
     """A sync stream, read along."""
+
+    __slots__ = ()
 
     def __next__(self) -> Any:
         state = self._self_state
@@ -306,6 +313,8 @@ class StreamProxy(_Proxy):
 
 class AsyncStreamProxy(_Proxy):
     """An async stream, read along."""
+
+    __slots__ = ()
 
     async def __anext__(self) -> Any:
         state = self._self_state

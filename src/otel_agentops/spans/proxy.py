@@ -15,14 +15,14 @@ __all__ = ["Proxy"]
 class Proxy:
     """Passes everything on to what it stands for.
 
-    Attributes whose names begin with `_self_` are the proxy's own; special methods are those that a
-    subclass defines.
+    Attributes whose names begin with `_self_` are the proxy's own, in slots; special methods are those
+    that a subclass defines.
 
     Args:
         wrapped: What it stands for; also `__wrapped__`.
     """
 
-    __wrapped__: Any
+    __slots__ = ("__weakref__", "__wrapped__")  # no `__dict__`: `vars()` shows that of the wrapped object
 
     def __init__(self, wrapped: Any) -> None:
         object.__setattr__(self, "__wrapped__", wrapped)

@@ -1,0 +1,1 @@
+"""Programs run bare and instrumented, and everything they can see compared."""

@@ -1,0 +1,209 @@
+"""A program that plays scenes and writes down what it saw: `python -m transparency.program`.
+
+Input is one JSON object in the file named first: `steps`, `servers`, `scenes`. The answer goes to the
+file named second.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["STEPS", "main"]
+
+Step = Callable[[], Any]
+
+
+_SILENT = ("otel_agentops", "httpcore")
+"""Loggers that do not count: ours, and the one that notes each packet, which come as they like."""
+
+
+class _Notes(logging.Handler):
+    """Everybody's log lines but ours."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.lines: list[Any] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from transparency.look import plain
+
+        if not record.name.startswith(_SILENT):
+            self.lines.append((record.name, record.levelname, plain(record.getMessage())))
+
+
+class _Spans:
+    """The program's own tracer provider, which keeps the spans in memory."""
+
+    def __init__(self) -> None:
+        self.exporter: Any = None
+
+    def set_up(self) -> None:
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+        provider = TracerProvider(shutdown_on_exit=False)
+        self.exporter = InMemorySpanExporter()
+        provider.add_span_processor(SimpleSpanProcessor(self.exporter))
+        trace.set_tracer_provider(provider)
+        trace.get_tracer("the program").start_span("its own").end()
+        self.exporter.clear()
+
+    def take(self) -> list[Any]:
+        if self.exporter is None:
+            return []
+        if "otel_agentops" in sys.modules:
+            sys.modules["otel_agentops"].flush(1)  # streams that were dropped
+        spans = self.exporter.get_finished_spans()
+        self.exporter.clear()
+        names = {span.context.span_id: span.name for span in spans}
+        return [
+            {
+                "scope": span.instrumentation_scope.name,
+                "name": span.name,
+                "kind": span.kind.name,
+                "status": span.status.status_code.name,
+                "attributes": {name: _jsonable(value) for name, value in (span.attributes or {}).items()},
+                "parent": names.get(span.parent.span_id, "elsewhere") if span.parent else None,
+                "ended": span.end_time is not None and span.end_time >= span.start_time,
+            }
+            for span in spans
+        ]
+
+
+def _jsonable(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | bool) else str(value)
+
+
+_SPANS = _Spans()
+
+
+def _instrument(**settings: Any) -> None:
+    import otel_agentops as ao
+
+    ao.init(auto_session=False, **settings)
+
+
+def _undo() -> None:
+    import otel_agentops as ao
+
+    ao.uninstrument()
+
+
+def _meddle() -> None:
+    """What an instrumentation must not do, so that the kit can be seen to notice."""
+    from openai.resources.chat import completions
+
+    owner = completions.Completions
+    original = owner.create
+
+    def create(self: Any, *args: Any, **kwargs: Any) -> Any:
+        kwargs["extra_headers"] = {"x-meddled": "1"}
+        result = original(self, *args, **kwargs)
+        return iter(list(result)) if kwargs.get("stream") is True else result
+
+    owner.create = create  # type: ignore[method-assign]
+
+
+STEPS: dict[str, Step] = {
+    "import": lambda: __import__("openai"),
+    "provider": _SPANS.set_up,
+    "ours": _instrument,
+    "ours, with content": lambda: _instrument(capture_content=True),
+    "ours, with content, not asking": lambda: _instrument(capture_content=True, stream_usage=False),
+    "undo ours": _undo,
+    "meddle": _meddle,
+}
+"""What a program may do before it plays, by name."""
+
+
+def main(steps: Mapping[str, Step] = STEPS, after_scene: Callable[[], Mapping[str, Any]] = dict) -> None:
+    """Take the steps, play the scenes, write down what was seen.
+
+    Args:
+        steps: What steps there are.
+        after_scene: More to write down after each scene.
+    """
+    task = json.loads(Path(sys.argv[1]).read_text())
+    for step in task["steps"]:
+        steps[step]()
+    seen: dict[str, Any] = {"imported by the steps": "openai" in sys.modules}
+    from transparency.look import callbacks_at_exit, process_of
+    from transparency.scenes import SCENES
+
+    seen["versions"] = {"openai": sys.modules["openai"].__version__}
+    gc.collect()
+    gc.freeze()  # what is there already need not be looked through after every scene
+    wanted = [name for name in SCENES if name.startswith(tuple(task["scenes"]))]
+    seen["scenes"] = {name: _play(name, task["servers"], after_scene) for name in wanted}
+    seen["process"] = {**process_of(), "at exit": callbacks_at_exit()}
+    Path(sys.argv[2]).write_text(json.dumps(seen, default=_as_text))
+
+
+def _as_text(value: Any) -> str:
+    from transparency.look import plain
+
+    return plain(repr(value))
+
+
+def _play(name: str, servers: dict[str, str], after_scene: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """One scene, and everything that was to be seen besides what it returned."""
+    from opentelemetry.context import get_current
+
+    from transparency.look import files_of, plain, threads_of
+    from transparency.scenes import See, play
+
+    see, notes, context = See(name, servers), _Notes(), get_current()
+    root = logging.getLogger()
+    root.addHandler(notes)
+    root.setLevel(logging.DEBUG)
+    try:
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            outcome = play(name, see)
+            gc.collect()
+            gc.freeze()
+    finally:
+        root.removeHandler(notes)
+        root.setLevel(logging.WARNING)
+    return {
+        "outcome": outcome,
+        "tape": see.tape,
+        "logs": sorted(notes.lines, key=_without_number) if name.startswith("many ") else notes.lines,
+        "warnings": [(one.category.__name__, plain(one.message), Path(one.filename).name) for one in warned],
+        "threads": _settled(threads_of),
+        "files": _settled(files_of),
+        "context": get_current() == context,
+        "spans": _SPANS.take(),
+        "stall_s": see.stall_s,
+        **after_scene(),
+    }
+
+
+def _without_number(line: Any) -> Any:
+    return [part.rstrip("0123456789") for part in line]
+
+
+def _settled(look: Callable[[], list[str]]) -> list[str]:
+    """What is there when nothing is about to go any more."""
+    found = look()
+    for _ in range(5):
+        time.sleep(0.001)
+        again = look()
+        if again == found:
+            break
+        found = again
+    return found
+
+
+if __name__ == "__main__":
+    main()
