@@ -11,7 +11,7 @@ SRC = Path(__file__).parent.parent / "src" / "otel_agentops"
 
 FLOORS = {
     "semconv": 0, "config": 0, "failsafe": 0,
-    "records": 1, "messages": 1,
+    "records": 1, "messages": 1, "exits": 1,
     "pricing": 2,
     "accounting": 3,
     "spans": 4,

@@ -55,7 +55,8 @@ class Config:
         prices: Files with price rules, later ones winning.
         digest_key: Key of the prompt digests; random per process unless set, so that a digest says
             nothing about its prompt to somebody without the key.
-        exit_timeout_s: Seconds that a normal exit may wait for the last spans.
+        exit_timeout_s: Seconds that the end of the process may wait for the last spans.
+        flush_on_sigterm: Whether SIGTERM sends the last spans where the program does not handle it.
         instrument: Names of the libraries to instrument; None means all that are known.
         disabled: Names never to instrument (`OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`).
         traces: Names of span exporters, by `OTEL_TRACES_EXPORTER`.
@@ -83,6 +84,7 @@ class Config:
     prices: tuple[str, ...] = ()
     digest_key: bytes | None = None
     exit_timeout_s: float = 2.0
+    flush_on_sigterm: bool = True
     instrument: tuple[str, ...] | None = None
     disabled: tuple[str, ...] = ()
     traces: tuple[str, ...] = ("otlp",)
@@ -273,6 +275,7 @@ _ARGUMENTS: dict[str, Callable[[str, Any], Any]] = {
     "prices": _paths,
     "digest_key": _key,
     "exit_timeout_s": _seconds,
+    "flush_on_sigterm": _flag,
     "instrument": _names,
     "traces": _names,
     "metrics": _names,
@@ -299,6 +302,7 @@ _VARIABLES: tuple[tuple[str, str, Callable[[str, Any], Any]], ...] = (
     ("OTEL_AGENTOPS_PRICES", "prices", _paths),
     ("OTEL_AGENTOPS_DIGEST_KEY", "digest_key", _key),
     ("OTEL_AGENTOPS_EXIT_TIMEOUT", "exit_timeout_s", _seconds),
+    ("OTEL_AGENTOPS_FLUSH_ON_SIGTERM", "flush_on_sigterm", _flag),
     ("OTEL_AGENTOPS_INSTRUMENT", "instrument", _names),
     ("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "disabled", _names),
     ("OTEL_TRACES_EXPORTER", "traces", _names),

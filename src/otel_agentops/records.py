@@ -123,6 +123,7 @@ class ModelCall(Record):
         counted: The part of `usage` that is counted here, where calls inside explain the rest; None
             for all of it.
         cache_hit: True when a cache of the framework answered instead of the provider; costs nothing.
+        takes_back: How many calls without usage were counted inside, of which this is the usage.
         place: Where it stands among the live spans; belongs to `accounting`.
         capture: Whether messages are kept; set before the request is read.
         scratch: For the reader of a stream, between one chunk and the next.
@@ -172,6 +173,7 @@ class ModelCall(Record):
     flags: tuple[str, ...] = ()
     duplicate: bool = False
     counted: Usage | None = None
+    takes_back: int = 0
     place: Any = None
 
     system_instructions: list[dict[str, Any]] | None = None

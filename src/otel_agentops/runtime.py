@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import sys
 import time
 from threading import RLock
@@ -12,6 +11,7 @@ from opentelemetry import trace
 
 from otel_agentops import providers
 from otel_agentops.config import Config, ConfigError
+from otel_agentops.exits import Exits
 from otel_agentops.failsafe import failsafe, logger, warn_once
 from otel_agentops.instrumentation import registry
 from otel_agentops.pricing import Adjust, Alias, Price, PriceBook
@@ -41,7 +41,6 @@ __all__ = [
 
 _lock = RLock()
 _runtime: Runtime | None = None
-_at_exit = False
 
 
 class Runtime:
@@ -101,6 +100,7 @@ def init(
     meter_provider: MeterProvider | None = None,
     digest_key: bytes | str | None = None,
     exit_timeout_s: float | None = None,
+    flush_on_sigterm: bool | None = None,
 ) -> Runtime:
     """Start recording; everything has a default. A second call changes nothing.
 
@@ -129,7 +129,9 @@ def init(
         tracer_provider: Write to this provider instead of the global one.
         meter_provider: The same for metrics.
         digest_key: Key of the prompt digests; set it to compare them between processes.
-        exit_timeout_s: Seconds that a normal exit may wait for the last spans (default 2).
+        exit_timeout_s: Seconds that the end of the process may wait for the last spans (default 2).
+        flush_on_sigterm: Send the last spans also when SIGTERM ends the process (default: yes); only for
+            a pipeline of ours, and only where the program does not handle SIGTERM itself.
 
     Raises:
         ConfigError: A setting has a value that is not allowed; names setting, value and allowed values.
@@ -149,6 +151,7 @@ def init(
         prices=prices,
         digest_key=digest_key,
         exit_timeout_s=exit_timeout_s,
+        flush_on_sigterm=flush_on_sigterm,
         instrument=instrument,
     )
     wanted = registry.wanted(config.instrument, config.disabled, strict=instrument is not None)
@@ -214,7 +217,7 @@ def _start(
     recorder = Recorder(config, book, provider, meters, lambda: _wants_session(config, under_launcher))
     use(recorder)
     _runtime = Runtime(config, recorder, provider, launched)
-    _arm_exit()
+    _exits.arm(pipeline is not None, config.flush_on_sigterm, config.exit_timeout_s)
     return _runtime
 
 
@@ -357,17 +360,19 @@ def _stop(timeout_s: float | None, flush_theirs: bool) -> bool:
     if runtime is None or recorder is None:
         return True
     seconds = runtime.config.exit_timeout_s if timeout_s is None else timeout_s
-    with failsafe("shutting down"):
-        drain()
-        end_streams()
-        recorder.end_sessions()
-        for instrumentor in registry.loaded():
-            instrumentor.uninstrument()
-        use(None)
-    pipeline = providers.own_pipeline(runtime.provider)
-    if pipeline is not None:
-        return pipeline.stop(seconds)
-    return _flush(runtime.provider, seconds) if flush_theirs else True
+    with _exits.finishing():
+        _end_open()
+        with failsafe("shutting down"):
+            for instrumentor in registry.loaded():
+                instrumentor.uninstrument()
+            use(None)
+        pipeline = providers.own_pipeline(runtime.provider)
+        if pipeline is not None:
+            sent = pipeline.stop(seconds)
+        else:
+            sent = _flush(runtime.provider, seconds) if flush_theirs else True
+    _exits.disarm()
+    return sent
 
 
 def _exit() -> None:
@@ -375,8 +380,18 @@ def _exit() -> None:
     _stop(None, flush_theirs=False)
 
 
-def _arm_exit() -> None:
-    global _at_exit  # noqa: PLW0603 - atexit takes every registration
-    if not _at_exit:
-        atexit.register(_exit)
-        _at_exit = True
+def _end_open() -> None:
+    recorder = current()
+    if recorder is not None:
+        with failsafe("ending what is open"):
+            drain()
+            end_streams()
+            recorder.end_sessions()
+
+
+def _flush_own(timeout_s: float) -> bool:
+    pipeline = providers.own_pipeline(None)
+    return pipeline is None or pipeline.flush(timeout_s)
+
+
+_exits = Exits(_exit, _end_open, _flush_own)

@@ -94,6 +94,19 @@ def test_an_outer_call_without_usage_is_the_same(calls: Calls) -> None:
     assert found.duplicate
 
 
+def test_usage_that_only_the_outer_emitter_saw(calls: Calls) -> None:
+    """It is that of the call inside, which was counted without; a third span is a duplicate."""
+    top = Live(calls, "third")
+    outer = Live(calls, "framework", top)
+    Live(calls, "sdk", outer).end(ModelCall("p", "m"))
+    found = outer.end(chat())
+    again = top.end(chat())
+    assert found is not None
+    assert again is not None
+    assert (found.duplicate, found.counted, found.takes_back, found.flags) == (False, Usage(1000, 100), 1, ())
+    assert again.duplicate
+
+
 def test_calls_of_tools_and_agents_are_others(calls: Calls) -> None:
     """A tool that a model call runs makes calls of its own."""
     outer = Live(calls, "framework")

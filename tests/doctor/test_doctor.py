@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from export.collector import grpc_collector, http_collector
+
 pytest.importorskip("openai")
 
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "DD_"))}
@@ -37,7 +39,7 @@ def doctor(*arguments: str, cwd: Path | None = None, **variables: str) -> tuple[
 def found(findings: list[dict[str, Any]], text: str) -> dict[str, Any]:
     """The one finding that says this."""
     matching = [finding for finding in findings if text in finding["text"]]
-    assert len(matching) == 1, (text, findings)
+    assert len(matching) == 1, (text, [one["text"] for one in findings])
     return matching[0]
 
 
@@ -72,7 +74,8 @@ def test_a_clean_environment() -> None:
 )
 def test_settings_that_matter(variables: dict[str, str], says: str, level: str) -> None:
     """A variable that changes what is recorded is told, with what to do."""
-    code, findings = doctor("--strict", **variables)
+    with http_collector() as collector:
+        code, findings = doctor("--strict", OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, **variables)
     finding = found(findings, says)
     assert (finding["level"], bool(finding["advice"])) == (level, True)
     assert code == int(level == "warning")
@@ -100,3 +103,32 @@ def test_what_the_program_itself_does(tmp_path: Path) -> None:
     code, findings = doctor("--import", "no_such_module", cwd=tmp_path)
     assert code == 1
     assert found(findings, "no_such_module cannot be imported")["level"] == "error"
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_whether_the_endpoint_answers(protocol: str) -> None:
+    """A collector that takes spans is fine; nobody there, or one that refuses, ends with exit code 1."""
+    server = grpc_collector if protocol == "grpc" else http_collector
+    with server() as collector:
+        address = collector.url
+        code, findings = doctor(
+            OTEL_EXPORTER_OTLP_ENDPOINT=address,
+            OTEL_EXPORTER_OTLP_PROTOCOL=protocol,
+            OTEL_EXPORTER_OTLP_HEADERS="x-key=abc",
+        )
+        assert (code, found(findings, "takes spans")["level"]) == (0, "ok")
+        assert collector.headers[0]["x-key"] == "abc"
+        assert collector.spans == []
+    code, findings = doctor(OTEL_EXPORTER_OTLP_ENDPOINT=address, OTEL_EXPORTER_OTLP_PROTOCOL=protocol)
+    assert (code, found(findings, "does not take spans")["level"]) == (1, "error")
+
+
+def test_a_collector_that_refuses() -> None:
+    """What it says is told, and no key from the URL."""
+    with http_collector() as collector:
+        collector.status = 401
+        url = collector.url.replace("http://", "http://me:hunter2@")
+        code, findings = doctor(OTEL_EXPORTER_OTLP_ENDPOINT=url)
+    assert code == 1
+    assert "HTTP 401" in found(findings, "does not take spans")["text"]
+    assert "hunter2" not in json.dumps(findings)

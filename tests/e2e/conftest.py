@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from e2e.arrived import copied
-from e2e.services import ROOT, Collector, Ran, Run, Start
+from e2e.services import ROOT, Collector, Ran, Run, Service, Start, free_ports
 from support.replay import ReplayServer
 
 KEPT = Path(
@@ -112,3 +112,21 @@ def run(provider: ReplayServer, tmp_path: Path) -> Run:
         return Ran(copied(copy), **json.loads(done.stdout))
 
     return run
+
+
+@pytest.fixture
+def jaeger(tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """Addresses of its OTLP receiver and of its API."""
+    program = built("install-jaeger")
+    otlp, query, query_grpc, health = free_ports(4)
+    service = Service(
+        [program, "--config", ROOT / "tests" / "e2e" / "jaeger.yaml"],
+        tmp_path / "jaeger",
+        f"http://127.0.0.1:{health}/status",
+        JAEGER_OTLP_PORT=otlp,
+        JAEGER_QUERY_PORT=query,
+        JAEGER_QUERY_GRPC_PORT=query_grpc,
+        JAEGER_HEALTH_PORT=health,
+    )
+    with service:
+        yield f"127.0.0.1:{otlp}", f"http://127.0.0.1:{query}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -193,3 +194,10 @@ def all_of(collector: Collector, ran: Ran) -> dict[str, Json]:
     found = delivered(collector.folder)
     assert len(found) >= len(ran.spans), f"{len(found)} of {len(ran.spans)} spans arrived"
     return found
+
+
+def jaeger_spans(api: str, trace_id: str, wanted: int) -> dict[str, Json]:
+    """What Jaeger's API has of a trace, by span id, once there is that much of it."""
+    [trace] = json.loads(get(f"{api}/api/traces/{trace_id}"))["data"]
+    assert len(trace["spans"]) >= wanted
+    return {span["spanID"]: span for span in trace["spans"]}

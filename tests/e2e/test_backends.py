@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from e2e.arrived import Json, plain
-from e2e.conftest import built, module, tool
-from e2e.services import Run, Service, Start, eventually, free_ports, get
+from e2e.conftest import module, tool
+from e2e.services import Run, Service, Start, eventually, free_ports, get, jaeger_spans
 
 HERE = Path(__file__).resolve().parent
 BRING = "run scripts/install-test-tools"
@@ -24,40 +24,16 @@ BRING = "run scripts/install-test-tools"
 # --- Jaeger: the trace, back from its API
 
 
-@pytest.fixture
-def jaeger(tmp_path: Path) -> Iterator[tuple[str, str]]:
-    """Addresses of its OTLP receiver and of its API."""
-    program = built("install-jaeger")
-    otlp, query, query_grpc, health = free_ports(4)
-    service = Service(
-        [program, "--config", HERE / "jaeger.yaml"],
-        tmp_path / "jaeger",
-        f"http://127.0.0.1:{health}/status",
-        JAEGER_OTLP_PORT=otlp,
-        JAEGER_QUERY_PORT=query,
-        JAEGER_QUERY_GRPC_PORT=query_grpc,
-        JAEGER_HEALTH_PORT=health,
-    )
-    with service:
-        yield f"127.0.0.1:{otlp}", f"http://127.0.0.1:{query}"
-
-
 def test_jaeger_has_the_whole_trace(start: Start, run: Run, jaeger: tuple[str, str]) -> None:
     """Asked for each trace, it gives back every span with its parent, times, and all attributes as tags."""
     endpoint, api = jaeger
     ran = run(start("jaeger", JAEGER_ENDPOINT=endpoint).http)
     for trace_id in {span["trace_id"] for span in ran.spans.values()}:
         written = {name: span for name, span in ran.spans.items() if span["trace_id"] == trace_id}
-        found = eventually(lambda: _jaeger_spans(api, trace_id, len(written)))  # noqa: B023 - called at once
+        found = eventually(lambda: jaeger_spans(api, trace_id, len(written)))  # noqa: B023 - called at once
         assert found.keys() == written.keys()
         for name, span in written.items():
             _same_in_jaeger(span, found[name])
-
-
-def _jaeger_spans(api: str, trace_id: str, wanted: int) -> dict[str, Json]:
-    [trace] = json.loads(get(f"{api}/api/traces/{trace_id}"))["data"]
-    assert len(trace["spans"]) >= wanted
-    return {span["spanID"]: span for span in trace["spans"]}
 
 
 def _same_in_jaeger(written: Json, found: Json) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
@@ -40,12 +41,14 @@ ANTHROPIC = (
 class Setup:
     """What a program gets: a provider to instrument, and recorded answers."""
 
-    def __init__(self, answers: Answers) -> None:
+    def __init__(self, answers: Answers, accounting: bool) -> None:
         self.answers = answers
+        self.accounting = accounting
         self.spans = InMemorySpanExporter()
         self.provider = TracerProvider(shutdown_on_exit=False)
         self.provider.add_span_processor(SimpleSpanProcessor(self.spans))
-        self.provider.add_span_processor(ao.AgentOpsSpanProcessor())
+        if accounting:
+            self.provider.add_span_processor(ao.AgentOpsSpanProcessor())
         trace.set_tracer_provider(self.provider)
 
     def openai(self, kind: str = "OpenAI") -> Any:
@@ -115,14 +118,15 @@ def call_langchain(setup: Setup) -> None:
     from langchain_openai import ChatOpenAI
 
     url = setup.answers.url
-    for model in (
-        ChatOpenAI(
-            model="gpt-4o-mini", base_url=f"{url}/v1", api_key="none", max_retries=0, stream_usage=True
-        ),
-        ChatAnthropic(model="claude-3-5-sonnet-20240620", base_url=url, api_key="none", max_retries=0),
-    ):
+
+    def openai(model: str) -> ChatOpenAI:
+        return ChatOpenAI(model=model, base_url=f"{url}/v1", api_key="none", max_retries=0, stream_usage=True)
+
+    anthropic = ChatAnthropic(model="claude-3-5-sonnet-20240620", base_url=url, api_key="none", max_retries=0)
+    for model in (openai("gpt-4o-mini"), anthropic):
         for _ in range(2):
             model.invoke("Tell me about OpenTelemetry.")
+    for model in (openai("gpt-4"), anthropic):
         for _ in model.stream("Tell me about OpenTelemetry."):
             pass
 
@@ -137,6 +141,18 @@ def _instrumented(module: str, kind: str, call: Callable[[Setup], None]) -> Call
         instrumentor = getattr(importlib.import_module(module), kind)
         instrumentor().instrument(tracer_provider=setup.provider)
         call(setup)
+
+    return run
+
+
+def _nothing(_: Setup) -> None:
+    """For emitters that are only switched on."""
+
+
+def _all(*programs: Callable[[Setup], None]) -> Callable[[Setup], None]:
+    def run(setup: Setup) -> None:
+        for program in programs:
+            program(setup)
 
     return run
 
@@ -158,7 +174,10 @@ def logfire_pydantic_ai(setup: Setup) -> None:
     logfire.configure(
         send_to_logfire=False,
         console=False,
-        additional_span_processors=[SimpleSpanProcessor(setup.spans), ao.AgentOpsSpanProcessor()],
+        additional_span_processors=[
+            SimpleSpanProcessor(setup.spans),
+            *((ao.AgentOpsSpanProcessor(),) if setup.accounting else ()),
+        ],
     )
     logfire.instrument_pydantic_ai()
     logfire.instrument_openai()
@@ -186,17 +205,32 @@ def _run_pydantic_agents(setup: Setup) -> None:
             agent.run_sync("Tell me about OpenTelemetry.")
 
 
+OPENLIT_PRICES = {
+    "chat": {"gpt-4o-mini": {"promptPrice": 0.001, "completionPrice": 0.001}},
+    "embeddings": {"text-embedding-3-small": 0.001},
+    "images": {},
+    "audio": {},
+}
+"""Wrong on purpose: what OpenLIT makes of them is its own estimate."""
+
+
 def openlit(setup: Setup) -> None:
     """OpenLIT, which reports its own estimate as the cost."""
     import openlit
 
-    openlit.init(disable_metrics=True, disable_batch=True)
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as prices:
+        json.dump(OPENLIT_PRICES, prices)
+        prices.flush()
+        openlit.init(disable_metrics=True, disable_batch=True, pricing_json=prices.name)
     call_openai(setup)
-    call_anthropic(setup)
+    client = setup.anthropic()
+    for body in setup.answers.requests("/v1/messages"):  # of streams it loses what was cached
+        client.messages.create(**body)
 
 
 def autogen(setup: Setup) -> None:
-    """AutoGen: spans of its runtime and agents, none of model calls."""
+    """AutoGen: spans of its runtime and agents, none of model calls; those come from OpenInference."""
+    _instrumented(_OI + "openai", "OpenAIInstrumentor", _nothing)(setup)
     from autogen_agentchat.agents import AssistantAgent
     from autogen_ext.models.openai import OpenAIChatCompletionClient
 
@@ -208,6 +242,11 @@ def autogen(setup: Setup) -> None:
         await client.close()
 
     asyncio.run(run())
+
+
+def ours(_: Setup) -> None:
+    """This library's own instrumentation, switched on after or before the others."""
+    ao.instrument("openai")
 
 
 def mcp(setup: Setup) -> None:
@@ -290,33 +329,75 @@ PROGRAMS: dict[str, tuple[tuple[str, ...], Callable[[Setup], None]]] = {
     "mcp": (OPENAI, mcp),
     "strands": (OPENAI + ANTHROPIC, strands),
     "ag2": (OPENAI, ag2),
+    "three-vendors-openai": (
+        OPENAI,
+        _all(
+            _instrumented(_OTEL + "openai", "OpenAIInstrumentor", _nothing),
+            _instrumented(_OI + "openai", "OpenAIInstrumentor", _nothing),
+            _instrumented(_OTEL + "genai.openai", "OpenAIInstrumentor", call_openai),
+        ),
+    ),
+    "three-vendors-anthropic": (
+        ANTHROPIC,
+        _all(
+            _instrumented(_OTEL + "anthropic", "AnthropicInstrumentor", _nothing),
+            _instrumented(_OI + "anthropic", "AnthropicInstrumentor", call_anthropic),
+        ),
+    ),
+    "langchain-and-providers": (
+        OPENAI + ANTHROPIC,
+        _all(
+            _instrumented(_OI + "openai", "OpenAIInstrumentor", _nothing),
+            _instrumented(_OTEL + "openai", "OpenAIInstrumentor", _nothing),
+            _instrumented(_OTEL + "langchain", "LangchainInstrumentor", _nothing),
+            _instrumented(_OI + "langchain", "LangChainInstrumentor", call_langchain),
+        ),
+    ),
+    "ours-and-vendors": (
+        OPENAI,
+        _all(
+            _instrumented(_OTEL + "openai", "OpenAIInstrumentor", _nothing),
+            _instrumented(_OTEL + "genai.openai", "OpenAIInstrumentor", _nothing),
+            ours,
+            call_openai,
+        ),
+    ),
+    "vendors-and-ours": (
+        OPENAI,
+        _all(
+            ours,
+            _instrumented(_OTEL + "openai", "OpenAIInstrumentor", _nothing),
+            _instrumented(_OTEL + "genai.openai", "OpenAIInstrumentor", _nothing),
+            call_openai,
+        ),
+    ),
 }
 
 
-def main(name: str) -> None:
+def main(name: str, accounting: bool) -> None:
     """Run one program and print what came of it."""
     names, program = PROGRAMS[name]
     with serving(recorded(*names)) as answers:
-        setup = Setup(answers)
+        setup = Setup(answers, accounting)
+        if accounting:
+            ao.init(tracer_provider=setup.provider, auto_session=False, instrument=[])
         with ao.session("s", session_id="the session") as session:
             program(setup)
         setup.provider.force_flush()
-        print(
-            json.dumps(
-                {
-                    "spans": [_span(each) for each in setup.spans.get_finished_spans()],
-                    "served": answers.served,
-                    "total": {
-                        "cost_usd": str(session.total.cost_usd),
-                        "input_tokens": session.total.input_tokens,
-                        "output_tokens": session.total.output_tokens,
-                        "model_calls": session.total.model_calls,
-                        "unpriced_calls": session.total.unpriced_calls,
-                    },
-                },
-                default=str,
-            )
-        )
+        total = session.total
+        found = {
+            "spans": [_span(each) for each in setup.spans.get_finished_spans()],
+            "served": answers.served,
+            "total": {
+                "cost_usd": str(total.cost_usd),
+                "input_tokens": total.input_tokens,
+                "output_tokens": total.output_tokens,
+                "model_calls": total.model_calls,
+                "tool_calls": total.tool_calls,
+                "unpriced_calls": total.unpriced_calls,
+            },
+        }
+        sys.stdout.write("\n" + json.dumps(found, default=str) + "\n")
 
 
 def _span(span: Any) -> dict[str, Any]:
@@ -326,10 +407,11 @@ def _span(span: Any) -> dict[str, Any]:
         "id": span.context.span_id,
         "parent": span.parent.span_id if span.parent else None,
         "start_ns": span.start_time,
+        "end_ns": span.end_time,
         "attributes": dict(span.attributes),
         "events": [{"name": each.name, "attributes": dict(each.attributes)} for each in span.events],
     }
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], accounting="--bare" not in sys.argv)

@@ -123,6 +123,15 @@ def test_a_duplicates_own_cost_is_not_added_up(foreign: Foreign) -> None:
     assert attributes["otel_agentops.cost.emitter_usd"] == 0.5
 
 
+def test_usage_of_the_outer_span_prices_the_call(foreign: Foreign) -> None:
+    """A stream whose usage only the outer emitter saw is one priced call, not an unpriced one more."""
+    with ao.session("s") as session, foreign.tracer.start_as_current_span("outer") as outer:
+        foreign.ended({"openinference.span.kind": "LLM", "llm.model_name": "gpt-4o-mini"})
+        outer.set_attributes(OPENINFERENCE)
+    assert (session.total.model_calls, session.total.unpriced_calls) == (1, 0)
+    assert float(session.total.cost_usd) == pytest.approx(COST_USD)
+
+
 FILL = {f"llm.input_messages.{number}.message.content": "x" for number in range(200)}
 
 

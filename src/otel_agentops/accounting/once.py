@@ -70,7 +70,7 @@ class Place:
 class _Counted:
     """A call that was counted."""
 
-    __slots__ = ("embeds", "emitters", "end_ns", "models", "response_id", "start_ns", "usage")
+    __slots__ = ("embeds", "emitters", "end_ns", "failed", "models", "response_id", "start_ns", "usage")
 
     def __init__(self, call: ModelCall, emitter: str, start_ns: int, end_ns: int) -> None:
         self.emitters = {emitter}
@@ -80,6 +80,7 @@ class _Counted:
         self.models = _models(call)
         self.usage = call.usage
         self.embeds = _embeds(call)
+        self.failed = call.error_type is not None
 
 
 class Calls:
@@ -172,8 +173,15 @@ class Calls:
         for counted in below:
             counted.emitters.add(place.emitter)
         rest = None
-        if call.usage is not None and not any(_same_answer(call, each) for each in below):
-            rest = _rest(call.usage, below)
+        if call.usage is not None:
+            if all(each.usage is None and not each.failed for each in below):
+                # the inner emitter did not see the usage: this one's is that of the call
+                call.counted, call.takes_back = call.usage, len(below)
+                for counted in below:
+                    counted.usage = call.usage
+                return
+            if not any(_same_answer(call, each) for each in below):
+                rest = _rest(call.usage, below)
         if rest is None:
             self._duplicate(call)
         else:

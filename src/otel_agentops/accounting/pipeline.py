@@ -56,7 +56,7 @@ def add_to_ledger(scopes: Scopes) -> Stage:
             usage=call.usage if rest is None else rest,
             model_calls=rest is None,
             errors=call.error_type is not None,
-            unpriced_calls=cost is None and not free_failure(call),
+            unpriced_calls=(cost is None and not free_failure(call)) - call.takes_back,
         )
         scopes.count(scope, entry, call.provider)
 

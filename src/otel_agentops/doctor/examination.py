@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_agentops.config import Config
-from otel_agentops.doctor import libraries, neighbours, settings, versions
+from otel_agentops.doctor import endpoint, libraries, neighbours, settings, versions
 from otel_agentops.doctor.findings import Finding
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ _PARTS: tuple[tuple[str, Callable[[Config], Iterable[Finding]]], ...] = (
     ("libraries", libraries.look),
     ("neighbours", neighbours.look),
     ("settings", settings.look),
+    ("endpoint", endpoint.look),
 )
 
 

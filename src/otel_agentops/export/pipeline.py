@@ -6,6 +6,7 @@ everything else together.
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager, suppress
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from opentelemetry.sdk.trace.export import (
 )
 
 from otel_agentops.config import Config, ConfigError
+from otel_agentops.exits import signals_elsewhere
 from otel_agentops.export.destination import only_stock, resolve
 from otel_agentops.export.doubt import Doubt
 from otel_agentops.export.otlp import OtlpExporter
@@ -50,7 +52,7 @@ class Pipeline:
         self.tracer_provider = TracerProvider(resource=self._resource, shutdown_on_exit=False)
         self.tracer_provider.add_span_processor(AgentOpsSpanProcessor())
         self._workers = Workers()
-        self._switch = _Switch()
+        self._switch = _Switch(self._workers.wake)
         self.tracer_provider.add_span_processor(self._switch)
         self.meter_provider: MeterProvider | None = None
         self._spans: list[_Counted] = []
@@ -78,7 +80,8 @@ class Pipeline:
         if exporter is None:
             return
         counted = _Counted(exporter, doubt)
-        processor = SimpleSpanProcessor(counted) if name == "console" else BatchSpanProcessor(counted)
+        with signals_elsewhere():
+            processor = SimpleSpanProcessor(counted) if name == "console" else BatchSpanProcessor(counted)
         self._spans.append(counted)
         self._processors.append(processor)
         self._switch.targets = tuple(self._processors)
@@ -117,8 +120,20 @@ class _Switch(SpanProcessor):
 
     targets: tuple[SpanProcessor, ...] = ()
 
+    def __init__(self, wake: Callable[[], object]) -> None:
+        self._wake = wake
+        self._forked = False
+        os.register_at_fork(after_in_child=self._note_fork)
+
+    def _note_fork(self) -> None:
+        self._forked = True
+
     def on_end(self, span: ReadableSpan) -> None:
         """Pass on; a failing destination must not keep the span from the next one."""
+        if self._forked:  # the first in this child: its exit will need threads that it must have before
+            self._forked = False
+            with failsafe("starting threads in a child process"):
+                self._wake()
         for target in self.targets:
             try:
                 target.on_end(span)
@@ -278,7 +293,8 @@ def _meter_provider(names: tuple[str, ...], protocol: str, resource: Resource) -
     from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415 - 20 ms for those who want none
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader  # noqa: PLC0415
 
-    readers = [PeriodicExportingMetricReader(_metric_exporter(name, protocol)) for name in wanted]
+    with signals_elsewhere():
+        readers = [PeriodicExportingMetricReader(_metric_exporter(name, protocol)) for name in wanted]
     return MeterProvider(readers, resource=resource, shutdown_on_exit=False)
 
 

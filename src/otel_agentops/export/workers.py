@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from threading import Thread
 
+from otel_agentops.exits import signals_elsewhere
 from otel_agentops.failsafe import failsafe
 
 __all__ = ["Workers"]
@@ -31,6 +32,11 @@ class Workers:
         """Have at least this many."""
         while len(self._threads) < number:
             self._threads.append(_Worker())
+
+    def wake(self) -> None:
+        """Start the threads again that a fork has left behind."""
+        for worker in (*self._threads, self._after):
+            worker.wake()
 
     def within(
         self, timeout_s: float, works: Sequence[Work], afterwards: Work, meanwhile: Work | None = None
@@ -110,13 +116,18 @@ class _Worker:
     def _start(self) -> None:
         self._jobs: SimpleQueue[Work] = SimpleQueue()
         self._thread = Thread(target=_serve, args=(self._jobs,), name="otel-agentops-flush", daemon=True)
-        self._thread.start()
+        with signals_elsewhere():
+            self._thread.start()
+
+    def wake(self) -> None:
+        """Have a living thread; RuntimeError where none can be had any more."""
+        if not self._thread.is_alive():
+            self._start()
 
     def do(self, job: Work) -> None:
         """Queue a job; where no thread can be had any more, it is done here and now."""
         try:
-            if not self._thread.is_alive():
-                self._start()
+            self.wake()
         except RuntimeError:
             job()
             return

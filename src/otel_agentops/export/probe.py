@@ -1,0 +1,55 @@
+"""Asking the collectors of the settings whether they answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from otel_agentops.export.destination import Destination, resolve
+from otel_agentops.export.otlp import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from otel_agentops.config import Config
+    from otel_agentops.export.answers import Answer
+
+__all__ = ["Probe", "ask"]
+
+
+class Probe(NamedTuple):
+    """One destination and what it said.
+
+    Attributes:
+        setting: The name or URL in `OTEL_TRACES_EXPORTER`.
+        destination: What that means; None for exporters that do not speak OTLP and are not asked.
+        answer: To an empty batch; None where nobody was asked.
+    """
+
+    setting: str
+    destination: Destination | None
+    answer: Answer | None
+
+
+def ask(config: Config, timeout_s: float) -> Iterator[Probe]:
+    """Send an empty batch, which OTLP allows, to each destination of the settings."""
+    for name in config.traces:
+        scheme = name.partition("://")[0]
+        if scheme not in _PROTOCOLS:
+            yield Probe(name, None, None)
+            continue
+        protocol = _PROTOCOLS[scheme] or config.traces_protocol
+        destination = resolve(config.otlp, protocol, None if name == "otlp" else name)
+        transport = connect(destination)
+        try:
+            yield Probe(name, destination, transport.send(b"", timeout_s))
+        finally:
+            transport.close()
+
+
+_PROTOCOLS = {
+    "otlp": None,
+    "http": "http/protobuf",
+    "https": "http/protobuf",
+    "grpc": "grpc",
+    "grpcs": "grpc",
+}
