@@ -4,7 +4,14 @@ from otel_agentops.accounting.digest import digest
 from otel_agentops.accounting.ledger import Entry, Ledger
 from otel_agentops.accounting.once import Calls, Place
 from otel_agentops.accounting.pipeline import Stage, free_failure, stages, tool_entry
-from otel_agentops.accounting.readers import PRICE_INPUTS, is_boundary, model_call, prompt_of
+from otel_agentops.accounting.readers import (
+    PRICE_INPUTS,
+    is_boundary,
+    learn,
+    model_call,
+    model_operation,
+    prompt_of,
+)
 from otel_agentops.accounting.scopes import Scope, Scopes
 
 __all__ = [
@@ -19,7 +26,9 @@ __all__ = [
     "digest",
     "free_failure",
     "is_boundary",
+    "learn",
     "model_call",
+    "model_operation",
     "prompt_of",
     "stages",
     "tool_entry",

@@ -52,9 +52,23 @@ class Place:
         parent: The live span around it; None for a root, or where that is not ours to see.
         below: Calls counted inside it so far; None for none.
         end_ns: UTC end that the emitter gives, in nanoseconds; 0 for now.
+        inner: A call of ours that this span tells of; None for none.
+        counted: Whether it turned out to be a model call.
+        answered: Whether that was counted with its usage.
     """
 
-    __slots__ = ("below", "depth", "emitter", "end_ns", "open", "parent", "trace_id")
+    __slots__ = (
+        "answered",
+        "below",
+        "counted",
+        "depth",
+        "emitter",
+        "end_ns",
+        "inner",
+        "open",
+        "parent",
+        "trace_id",
+    )
 
     def __init__(self, emitter: str, trace_id: int, parent: Place | None) -> None:
         self.emitter = emitter
@@ -64,6 +78,8 @@ class Place:
         self.parent = parent if self.depth < _DEPTH else None
         self.below: list[_Counted] | None = None
         self.end_ns = 0
+        self.inner: ModelCall | None = None
+        self.counted = self.answered = False
         self.open = True
 
 
@@ -111,6 +127,15 @@ class Calls:
         if len(live) >= _MAX_SPANS:  # somebody never ends spans
             live.pop(next(iter(live)), None)
         live[span_id] = Place(emitter, trace_id, live.get(parent_id) if parent_id else None)
+
+    def at(self, span_id: int) -> Place | None:
+        """Where a live span stands; None for one that is not known."""
+        return self._live.get(span_id)
+
+    @staticmethod
+    def inside(place: Place) -> Place:
+        """A place right inside another one, for a call without a span; `leave` must follow."""
+        return Place(place.emitter, place.trace_id, place)
 
     def live(self, span_id: int) -> bool:
         """Whether a span is one of the live ones."""

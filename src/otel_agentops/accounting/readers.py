@@ -17,7 +17,15 @@ from otel_agentops.semconv import dialects, emitters, maker_of, provider_name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["MODEL_OPERATIONS", "PRICE_INPUTS", "is_boundary", "model_call", "operation_of", "prompt_of"]
+__all__ = [
+    "MODEL_OPERATIONS",
+    "PRICE_INPUTS",
+    "is_boundary",
+    "learn",
+    "model_call",
+    "model_operation",
+    "prompt_of",
+]
 
 MODEL_OPERATIONS = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
 """Operations that are billed; agent, tool and workflow spans repeat what is inside them."""
@@ -45,7 +53,7 @@ PRICE_INPUTS = frozenset(_NAMES) | _MARKS
 """Attributes that decide whether and at what price a call is counted."""
 
 
-def operation_of(attributes: Mapping[str, Any]) -> str | None:
+def model_operation(attributes: Mapping[str, Any]) -> str | None:
     """Which of `MODEL_OPERATIONS` a span with these attributes is; None if it is no model call."""
     if _MARKS.isdisjoint(attributes):
         return None
@@ -70,7 +78,7 @@ def model_call(attributes: Mapping[str, Any], scope: str = "") -> ModelCall | No
         attributes: As the emitter wrote them; a plain dict is read fastest.
         scope: Name of the emitter's instrumentation scope, which decides what its counts mean.
     """
-    operation = operation_of(attributes)
+    operation = model_operation(attributes)
     if operation is None:
         return None
     reading = _Reading(attributes)
@@ -245,3 +253,28 @@ def prompt_of(attributes: Mapping[str, Any]) -> list[Any]:
     if parts:
         return parts
     return [attributes[name] for name in dialects.PROMPTS if name in attributes][:1]
+
+
+_LEARNED = (
+    "provider",
+    "request_model",
+    "response_model",
+    "response_id",
+    "server_address",
+    "api_type",
+    "service_tier",
+    "processing",
+    "inference_geo",
+    "usage",
+    "reported_cost_usd",
+)
+
+
+def learn(call: ModelCall, inner: ModelCall) -> None:
+    """Fill what a span leaves open about its call with what we saw of the same call inside."""
+    for field in _LEARNED:
+        if getattr(call, field) is None:
+            setattr(call, field, getattr(inner, field))
+    if call.usage is not None and call.usage is inner.usage:
+        call.invalid_usage = False
+    call.digest = inner.digest

@@ -35,8 +35,9 @@ from otel_agentops.failsafe import failsafe, logger, swallowed
 from otel_agentops.instrumentation.arguments import ABSENT, given
 from otel_agentops.instrumentation.layers import layers_of
 from otel_agentops.instrumentation.methods import Method, Pending
+from otel_agentops.instrumentation.quiet import quiet
 from otel_agentops.instrumentation.switches import TargetState, suppressed
-from otel_agentops.spans import current, follow, start_inside, waiting
+from otel_agentops.spans import current, follow, start_annotated, start_inside, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -281,7 +282,7 @@ def _wrapper(target: Target, instrumentor: Instrumentor, patch: _Patch) -> Calla
         if begun is None:
             return wrapped(*args, **kwargs)
         call, kwargs, conceal = begun
-        attached = call.attach()
+        attached = call.attach(quiet)
         try:
             result = wrapped(*args, **kwargs)
         except BaseException as error:
@@ -298,7 +299,7 @@ def _wrapper(target: Target, instrumentor: Instrumentor, patch: _Patch) -> Calla
         if begun is None:
             return await pending.take()
         call, sent, conceal = begun
-        attached = call.attach()
+        attached = call.attach(quiet)
         try:
             result = await (pending.take() if sent is kwargs else wrapped(*args, **sent))
         except BaseException as error:
@@ -345,7 +346,8 @@ class _Begin:
             if target.amend is not None:
                 kwargs, conceal = target.amend(resource, kwargs, recorder)
             if layer is None:
-                return recorder.start_call(call), kwargs, conceal
+                opened = start_annotated(recorder, call) or recorder.start_call(call)
+                return opened, kwargs, conceal
             return start_inside(recorder, layer, call, capture), kwargs, conceal
         except Exception as error:  # noqa: BLE001 - the call must go out, recorded or not
             swallowed(f"starting {target.attribute}", error)

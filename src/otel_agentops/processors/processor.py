@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.trace import SpanProcessor
 
-from otel_agentops.accounting import digest, is_boundary, model_call, prompt_of
+from otel_agentops.accounting import digest, is_boundary, learn, model_call, prompt_of
 from otel_agentops.failsafe import swallowed
 from otel_agentops.processors.ending import attributes_of, before_end
 from otel_agentops.processors.room import write
@@ -95,10 +95,16 @@ def _account(span: Span, end_time: int | None) -> None:
     attributes = attributes_of(span)
     emitter = span.instrumentation_scope
     call = model_call(attributes, emitter.name if emitter is not None else "")
+    inner = place.inner if place is not None else None
     if call is not None:
         if place is not None:
             place.end_ns = end_time or 0
+        if inner is not None:
+            learn(call, inner)
         _count(recorder, span, call, attributes, scope, place)
+    elif inner is not None and inner.ending is not None:
+        inner.place = place
+        _run(recorder, inner, scope, span.start_time or 0)
     if place is not None and place.below is not None:
         recorder.calls.leave(place, boundary=call is None and is_boundary(attributes))
     elif place is not None:
@@ -114,13 +120,17 @@ def _count(
     place: Place | None,
 ) -> None:
     call.place = place
-    prompt = prompt_of(attributes)
-    if prompt:
+    if call.digest is None and (prompt := prompt_of(attributes)):
         call.digest = digest(recorder.digest_key, *prompt)
-    start_ns = span.start_time or 0
+    if place is not None:
+        place.counted, place.answered = True, call.usage is not None
+    _run(recorder, call, scope, span.start_time or 0)
+    write(span, recorder.encoder.foreign(call, attributes, recorder.complete_spans), attributes)
+
+
+def _run(recorder: Recorder, call: ModelCall, scope: Scope | None, start_ns: int) -> None:
     for stage in recorder.stages:
         try:
             stage(call, scope, start_ns)
         except Exception as error:  # noqa: BLE001 - the other stages must still run
             swallowed("accounting for a call", error)
-    write(span, recorder.encoder.foreign(call, attributes, recorder.complete_spans), attributes)

@@ -1,5 +1,6 @@
 """The only rooms that open and close spans, on nothing but the OpenTelemetry API."""
 
+from otel_agentops.spans.annotated import start_annotated
 from otel_agentops.spans.current import current, price_book, use
 from otel_agentops.spans.dropped import drain, leave, watch
 from otel_agentops.spans.follow import (
@@ -44,6 +45,7 @@ __all__ = [
     "run_coroutine",
     "run_generator",
     "sent_text",
+    "start_annotated",
     "start_inside",
     "use",
     "waiting",

@@ -151,9 +151,13 @@ class OpenCall(Open):
         self.scope = scope
         self.layer: Layer | None = None
 
-    def attach(self) -> tuple[Context, Context]:
-        """Make the span current, for what the provider's SDK does below; returns what `detach` needs."""
-        return _attach(self.span)
+    def attach(self, prepare: Callable[[Context], Context] | None = None) -> tuple[Context, Context]:
+        """Make the span current, for what the provider's SDK does below; returns what `detach` needs.
+
+        Args:
+            prepare: What else to put into the context, where the span is recorded.
+        """
+        return _attach(self.span, prepare if self.span.is_recording() else None)
 
     @staticmethod
     def detach(attached: tuple[Context, Context]) -> None:
@@ -304,10 +308,12 @@ def _new_process() -> None:
 os.register_at_fork(after_in_child=_new_process)
 
 
-def _attach(span: Span) -> tuple[Context, Context]:
+def _attach(span: Span, prepare: Callable[[Context], Context] | None = None) -> tuple[Context, Context]:
     """Make a span current; the context of before, and the one that is current now."""
     before = otel_context.get_current()
     ours = trace.set_span_in_context(span, before)
+    if prepare is not None:
+        ours = prepare(ours)
     otel_context.attach(ours)
     return before, ours
 
