@@ -109,7 +109,7 @@ def run(provider: ReplayServer, tmp_path: Path) -> Run:
             timeout=120,
         )
         assert done.returncode == 0, done.stderr
-        return Ran(copied(copy), **json.loads(done.stdout))
+        return Ran(copied(copy), said=done.stderr, **json.loads(done.stdout))
 
     return run
 
@@ -128,5 +128,8 @@ def jaeger(tmp_path: Path) -> Iterator[tuple[str, str]]:
         JAEGER_QUERY_GRPC_PORT=query_grpc,
         JAEGER_HEALTH_PORT=health,
     )
-    with service:
+    try:
+        service.start()
         yield f"127.0.0.1:{otlp}", f"http://127.0.0.1:{query}"
+    finally:
+        service.kill()  # asked to end, it takes ten seconds

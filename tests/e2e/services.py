@@ -178,9 +178,11 @@ class Ran:
         spans: What it wrote down itself, by span id.
         totals: Of its two sessions.
         sent: Whether every exporter said that it had sent everything.
+        said: Its log.
     """
 
     spans: dict[str, Json]
+    said: str
     totals: list[Json]
     sent: bool
 
