@@ -11,14 +11,15 @@ from importlib.metadata import version
 from benchmarks.driver import report
 
 NAMES = ("chat", "stream", "embeddings", "decorators", "startup", "price")
+FURTHER = ("langchain",)
+"""Those that need a package which the others do not; only when they are named."""
+HELP = f"{', '.join(NAMES)}, which are the default, or {', '.join(FURTHER)}"
 
 
 def main() -> None:
     """Run the benchmarks that are named; all of them when none is."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument(
-        "names", nargs="*", choices=[[], *NAMES], metavar="NAME", help=f"{', '.join(NAMES)}; default: all"
-    )
+    parser.add_argument("names", nargs="*", choices=[[], *NAMES, *FURTHER], metavar="NAME", help=HELP)
     parser.add_argument("--json", metavar="FILE", help="write the figures there too; - for JSON alone")
     options = parser.parse_args()
     begun = time.monotonic()

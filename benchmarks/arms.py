@@ -144,6 +144,25 @@ def _ours_nested(endpoint: str) -> Arm:
     return Arm(_nested(ao.session(name="run"), ao.agent(name="turn"), ao.operation(name="step")), flush)
 
 
+def _chain(named: bool) -> Callable[[], Any]:
+    from langchain_core.language_models.fake_chat_models import FakeListChatModel
+    from langchain_core.output_parsers import StrOutputParser
+    from langchain_core.prompts import ChatPromptTemplate
+    from langchain_core.runnables import RunnableLambda
+
+    model = FakeListChatModel(responses=["forty two"])
+    upper = RunnableLambda(lambda text: text.upper(), name="upper")
+    wrap = RunnableLambda(lambda text: {"answer": text}, name="wrap")
+    if named:
+        ask = RunnableLambda(lambda asked: asked["q"], name="ask")
+        read = RunnableLambda(lambda message: message.content, name="read")
+        chain: Any = ask | model | read | upper | wrap
+    else:
+        prompt = ChatPromptTemplate.from_messages([("system", "Be terse."), ("human", "{q}")])
+        chain = prompt | model | StrOutputParser() | upper | wrap
+    return lambda: chain.invoke({"q": "What is the answer?"})
+
+
 def _nothing(function: Any) -> Any:
     return function
 
@@ -166,4 +185,8 @@ ARMS: dict[str, Callable[[str], Arm]] = {
     "decorators.bare": _bare(lambda: _nested(_nothing, _nothing, _nothing)),
     "decorators.own": _ours_nested,
     "decorators.plain": _raw_nested,
+    "langchain.usual_bare": _bare(lambda: _chain(named=False)),
+    "langchain.usual_own": _own(lambda: _chain(named=False)),
+    "langchain.named_bare": _bare(lambda: _chain(named=True)),
+    "langchain.named_own": _own(lambda: _chain(named=True)),
 }

@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--endpoint", default="")
     parser.add_argument("--chunks", type=int, default=200)
     options = parser.parse_args()
-    if not options.arm.startswith("decorators."):
+    if not options.arm.startswith(("decorators.", "langchain.")):
         stub.install(options.chunks)
     arm = ARMS[options.arm](options.endpoint)
     _say("ready")

@@ -133,13 +133,13 @@ class Callbacks:
     ) -> None:
         """A chain, a graph, a node or an agent starts."""
         around = self._around(parent_run_id)
-        in_node = around is not None and around.node
-        name = runs.name_of(name, serialized)
-        record = runs.chain(name, run_type, tags, metadata or _NOTHING, around is None, in_node)
+        node, in_node = runs.is_node(tags), around is not None and around.node
+        name = name or runs.name_of(serialized)
+        record = runs.chain(name, run_type, tags, metadata or _NOTHING, around is None, node, in_node)
         if record is None:
-            self._keep(run_id, Run(around.scope if around else None, around, runs.is_node(tags)))
+            self._keep(run_id, Run(around.scope if around else None, around, node))
         else:
-            self._start(record, run_id, around, runs.is_node(tags))
+            self._start(record, run_id, around, node)
 
     def _start(self, record: Record, run_id: UUID, around: Run | None, node: bool = False) -> None:
         recorder = current()
@@ -214,7 +214,7 @@ class Callbacks:
         **_: Any,
     ) -> None:
         """A retriever starts."""
-        record = runs.retrieval(runs.name_of(name, serialized), metadata or _NOTHING)
+        record = runs.retrieval(name or runs.name_of(serialized), metadata or _NOTHING)
         record.query = str(query)
         self._start(record, run_id, self._around(parent_run_id))
 

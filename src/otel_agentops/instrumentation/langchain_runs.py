@@ -37,10 +37,8 @@ def hidden(tags: Sequence[str] | None) -> bool:
     return bool(tags) and _HIDDEN in tags  # type: ignore[operator]  # not None here
 
 
-def name_of(name: str | None, serialized: Mapping[str, Any] | None) -> str | None:
-    """What a run is called; older versions say it only in the serialised form."""
-    if name:
-        return name
+def name_of(serialized: Mapping[str, Any] | None) -> str | None:
+    """What a run is called by its serialised form; older versions say it only there."""
     told = serialized or {}
     if isinstance(told.get("name"), str):
         return str(told["name"])
@@ -50,7 +48,11 @@ def name_of(name: str | None, serialized: Mapping[str, Any] | None) -> str | Non
 
 def is_node(tags: Sequence[str] | None) -> bool:
     """Whether a run is a node of a LangGraph graph."""
-    return any(tag.startswith("graph:step:") for tag in tags or ())
+    if tags:
+        for tag in tags:
+            if tag.startswith("graph:step:"):
+                return True
+    return False
 
 
 def chain(
@@ -59,6 +61,7 @@ def chain(
     tags: Sequence[str] | None,
     metadata: Mapping[str, Any],
     outermost: bool,
+    node: bool,
     in_node: bool,
 ) -> Record | None:
     """The record of a chain run; None for one that is passed over.
@@ -69,12 +72,12 @@ def chain(
         tags: Its tags.
         metadata: Its metadata, with what it inherited.
         outermost: Whether there is no run of LangChain's around it.
+        node: Whether it is a node of a graph.
         in_node: Whether the run right around it is a node of a graph.
     """
     if run_type in _STEPS or hidden(tags):
         return None
     thread = conversation(metadata) if outermost else None
-    node = is_node(tags)
     if not node and _is_agent(name, metadata):
         return AgentRun(None if name == _UNNAMED_GRAPH else name, conversation_id=thread)
     if not outermost and _is_plumbing(name, tags, metadata, node, in_node):

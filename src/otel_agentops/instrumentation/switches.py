@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from opentelemetry.context import get_value
+from opentelemetry.context import get_current
 
 __all__ = ["Instrumentation", "TargetState", "suppressed"]
 
@@ -57,4 +57,8 @@ class Instrumentation(Protocol):
 
 def suppressed() -> bool:
     """Whether somebody above asked instrumentations to keep quiet."""
-    return bool(get_value("suppress_instrumentation") or get_value("suppress_language_model_instrumentation"))
+    context = get_current()
+    return bool(context.get("suppress_instrumentation") or context.get(_MODELS))
+
+
+_MODELS = "suppress_language_model_instrumentation"

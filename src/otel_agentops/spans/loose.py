@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from otel_agentops.spans.opened import Open
 
-__all__ = ["Loose", "attach_loosely"]
+__all__ = ["Loose", "attach_loosely", "firm"]
 
 
 class Loose(Proxy):
@@ -43,14 +43,29 @@ class Loose(Proxy):
 
     @property
     def __wrapped__(self) -> Any:
-        found: Any = self
+        if not self._self_passed and not self._self_opened.finished:
+            return self._self_opened.span
+        found: Any = self._self_around
         while type(found) is Loose:
             found = found._self_around if found._self_over else found._self_opened.span
         return found
 
+    def get_span_context(self) -> Any:
+        """Of the span that it stands for; written out, since every span that starts asks."""
+        return self.__wrapped__.get_span_context()
+
     def pass_on(self) -> None:
         """Stand for the span around from now on, although this one is still open."""
         self._self_passed = True
+
+
+def firm(context: Context) -> tuple[Context, Any]:
+    """A context with the span itself instead of a stand-in, and that span."""
+    span: Any = trace.get_current_span(context)
+    if type(span) is not Loose:
+        return context, span
+    span = span.__wrapped__
+    return trace.set_span_in_context(span, context), span
 
 
 def attach_loosely(opened: Open, context: Context | None = None) -> tuple[Context, Context, Loose]:

@@ -18,6 +18,7 @@ from otel_agentops.failsafe import failsafe
 from otel_agentops.records import AgentRun, Operation, Session
 from otel_agentops.semconv import PROFILES, own
 from otel_agentops.spans.encode import Encoder
+from otel_agentops.spans.loose import firm
 from otel_agentops.spans.metrics import Instruments
 from otel_agentops.spans.opened import OpenCall, OpenScope
 
@@ -162,8 +163,8 @@ class Recorder:
         innermost scope: then the OpenTelemetry context was lost (or replaced) and ours tells better.
         """
         scopes = self.scopes
-        context = otel_context.get_current()
-        parent = trace.get_current_span(context).get_span_context()
+        context, span = firm(otel_context.get_current())
+        parent = span.get_span_context()
         mine = scopes.current()
         if mine is None and not parent.is_valid:
             mine = scopes.implicit
