@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import copy
 import gc
 import json
+import pickle
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -382,6 +386,18 @@ async def test_the_events_api(quiet: Captured) -> None:
     assert names(quiet) == ["talk", "  chat"]
 
 
+def test_the_newer_events_of_a_stream(quiet: Captured) -> None:
+    """Streams of protocol events are one call as well, and the caller is outside between them."""
+    if not hasattr(BaseChatModel, "stream_events"):
+        pytest.skip("this version of langchain-core has no stream_events")
+    tracer = quiet.provider.get_tracer("theirs")
+    for _ in fake("abc").stream_events("?", version="v3"):
+        with tracer.start_as_current_span("theirs"):
+            pass
+    assert set(names(quiet)) == {"chat", "theirs"}
+    assert INSTRUMENTOR.handler._open == {}
+
+
 async def test_a_cancelled_chain_ends_with_all_its_runs(quiet: Captured) -> None:
     """LangChain tells of the chain alone; the runs inside end with it."""
 
@@ -439,6 +455,31 @@ def test_off_and_on_again(quiet: Captured) -> None:
     ao.instrument("langchain")
     fake().invoke("?")
     assert names(quiet) == ["chat"]
+
+
+def test_copies_of_the_handler_are_the_handler(quiet: Captured) -> None:
+    """A program that copies or pickles its callbacks does not get every run twice."""
+    fake().invoke("?")
+    handler = INSTRUMENTOR.handler
+    for same in (copy.copy(handler), copy.deepcopy([handler])[0], pickle.loads(pickle.dumps(handler))):
+        assert same is handler
+    fake().invoke("?", config={"callbacks": [handler, handler]})
+    assert names(quiet) == ["chat", "chat"]
+
+
+def test_ended_calls_do_not_keep_their_prompts(quiet: Captured) -> None:
+    """What stays behind in a context holds no messages."""
+    message = HumanMessage("a long prompt")
+    kept = weakref.ref(message)
+
+    async def program(message: Any) -> None:
+        await fake().ainvoke([message])
+
+    context = contextvars.copy_context()
+    context.run(asyncio.run, program(message))
+    del message
+    gc.collect()
+    assert kept() is None
 
 
 def test_suppressed_runs_are_not_recorded(quiet: Captured) -> None:

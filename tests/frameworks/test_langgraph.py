@@ -160,6 +160,48 @@ def test_a_subgraph_and_an_agent_as_nodes(quiet: Captured, server: ReplayServer)
     ]
 
 
+def test_an_agent_as_a_tool_of_another(quiet: Captured, server: ReplayServer) -> None:
+    """An agent that a tool calls is an agent inside that tool."""
+    inner = agent(server, name="calc")
+
+    @tool("add_numbers")
+    def ask_calc(a: float, b: float) -> str:
+        """Add two numbers together."""
+        return str(inner.invoke(ASKED)["messages"][-1].content)
+
+    create = pytest.importorskip("langchain.agents").create_agent
+    create(model(server), tools=[ask_calc], name="boss").invoke(ASKED)
+    assert tree(quiet.spans) == [
+        "invoke_agent boss",
+        f"  chat {MODEL}",
+        "  execute_tool add_numbers",
+        "    invoke_agent calc",
+        f"      chat {MODEL}",
+        "      execute_tool add_numbers",
+        f"      chat {MODEL}",
+        f"  chat {MODEL}",
+    ]
+
+
+def test_an_agent_executor(quiet: Captured, server: ReplayServer) -> None:
+    """The agents of LangChain before 1.0 are agents, too."""
+    agents = pytest.importorskip("langchain.agents")
+    if not hasattr(agents, "AgentExecutor"):
+        pytest.skip("this version of langchain has no AgentExecutor")
+    from langchain_core.prompts import ChatPromptTemplate
+
+    prompt = ChatPromptTemplate.from_messages([("user", "{input}"), ("placeholder", "{agent_scratchpad}")])
+    llm = ChatOpenAI(model=MODEL, disable_streaming=True, **settings(server))
+    made = agents.create_tool_calling_agent(llm, [add_numbers], prompt)
+    agents.AgentExecutor(agent=made, tools=[add_numbers]).invoke({"input": "Add 5 and 7"})
+    assert tree(quiet.spans) == [
+        "invoke_agent AgentExecutor",
+        f"  chat {MODEL}",
+        "  execute_tool add_numbers",
+        f"  chat {MODEL}",
+    ]
+
+
 def test_nodes_side_by_side(quiet: Captured) -> None:
     """Nodes that LangGraph runs on threads stay in the graph and the session."""
     types = importlib.import_module("langgraph.types" if NEW else "langgraph.constants")

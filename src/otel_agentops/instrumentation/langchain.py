@@ -80,7 +80,8 @@ class LangChain:
     def _register(self, hooks: Any) -> None:
         with failsafe("registering with langchain-core"):
             base = importlib.import_module(_BASE).BaseCallbackHandler
-            handler = type("AgentOpsCallbackHandler", (Callbacks, base), {})()
+            members = {"__reduce__": lambda _: (_handler, ())}
+            handler = type("AgentOpsCallbackHandler", (Callbacks, base), members)()
             handler.active = self._active
             handler.apart = _apart(version("langchain-core"))
             variable = ContextVar("otel_agentops_langchain", default=handler)
@@ -96,3 +97,8 @@ def _apart(installed: str) -> bool:
 
 
 INSTRUMENTOR = LangChain()
+
+
+def _handler() -> Any:
+    """What a pickled handler becomes: the one of the process that reads it."""
+    return INSTRUMENTOR.handler

@@ -86,6 +86,12 @@ class Callbacks:
 
     ignore_custom_event = ignore_retry
 
+    def __copy__(self) -> Callbacks:
+        return self
+
+    def __deepcopy__(self, _memo: Any) -> Callbacks:
+        return self  # a second one would record every run twice
+
     def end_open(self) -> None:
         """End what is still open; the program is about to."""
         for run_id in reversed(list(self._open)):
@@ -143,7 +149,7 @@ class Callbacks:
 
     def _start(self, record: Record, run_id: UUID, around: Run | None, node: bool = False) -> None:
         recorder = current()
-        if recorder is None or suppressed():
+        if recorder is None or suppressed() or run_id in self._open:
             return
         scope = recorder.start_scope(record, parent=around.scope if around is not None else None)
         run = Run(scope, around, node)
@@ -257,7 +263,7 @@ class Callbacks:
         **_: Any,
     ) -> None:
         recorder = current()
-        if recorder is None or suppressed():
+        if recorder is None or suppressed() or run_id in self._open:
             return
         params = invocation_params or _NOTHING
         call = calls.request(operation, metadata or _NOTHING, params)
@@ -281,6 +287,8 @@ class Callbacks:
             run.call.first_chunk()
             run.announced.passed = True
             run.stand_in.pass_on()
+
+    on_stream_event = on_llm_new_token
 
     @_ours
     def on_llm_end(self, response: Any, *, run_id: UUID, **_: Any) -> None:

@@ -53,6 +53,10 @@ class Waiting:
             self._text = self._read()
         return self._text
 
+    def forget_text(self) -> None:
+        """It has ended: a context that is left with it must not keep the prompt."""
+        self._text, self._read = "", str
+
     @property
     def free(self) -> bool:
         """Whether it still waits."""
@@ -136,7 +140,10 @@ class Layer:
         if _adrift and not any(each.alive and each.call is not call for each in self._calls):
             _adrift.pop(id(self), None)
         mine = next((each for each in self._calls if each.call is call), None)
-        if mine is None or mine.joined is None:
+        if mine is None:
+            return False
+        mine.forget_text()
+        if mine.joined is None:
             return False
         mine.joined.give()
         return True
