@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_agentops.semconv import PROFILES
-from otel_agentops.semconv.metrics import Metric, MetricSet
+from otel_agentops.semconv.metrics import FINDINGS, Metric, MetricSet
 from otel_agentops.semconv.own import OWN
 
 if TYPE_CHECKING:
@@ -100,6 +100,8 @@ def sections() -> Iterator[str]:
         yield "\n".join((f"### {title}", "", *calls(part), ""))
     yield "`openai.*` is written for OpenAI and Azure OpenAI only.\n"
     yield "## Metrics\n"
+    ours = ((code(FINDINGS.name), FINDINGS.instrument, code(FINDINGS.unit), FINDINGS.description),)
+    yield "\n".join(("### Ours", "", *table(("metric", "instrument", "unit", "what"), ours), ""))
     for name, profile in PROFILES.items():
         rows = (
             (code(metric.name), metric.instrument, code(metric.unit), metric.description)

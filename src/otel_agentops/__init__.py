@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from otel_agentops.accounting import Finding, LoopDetected
     from otel_agentops.config import ConfigError
     from otel_agentops.decorators import agent, model_call, operation, session, start_session, tool
     from otel_agentops.pricing import Adjust, Alias, Price, PriceFileError
@@ -31,6 +32,8 @@ __all__ = [
     "AgentOpsSpanProcessor",
     "Alias",
     "ConfigError",
+    "Finding",
+    "LoopDetected",
     "Price",
     "PriceFileError",
     "Runtime",
@@ -51,6 +54,7 @@ __all__ = [
 ]
 
 _PLACES = {
+    "accounting": ("Finding", "LoopDetected"),
     "config": ("ConfigError",),
     "decorators": ("agent", "model_call", "operation", "session", "start_session", "tool"),
     "pricing": ("Adjust", "Alias", "Price", "PriceFileError"),

@@ -11,7 +11,7 @@ import os
 import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from otel_agentops.failsafe import warn_once
 from otel_agentops.semconv import DEFAULT_PROFILE, PROFILES
@@ -19,7 +19,13 @@ from otel_agentops.semconv import DEFAULT_PROFILE, PROFILES
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Config", "ConfigError", "variable"]
+__all__ = ["LOOP_LIMITS", "Config", "ConfigError", "loop_limits", "loops", "variable"]
+
+
+LOOPS = ("warn", "raise", "off")
+"""What to do about loops."""
+LOOP_LIMITS: Mapping[str, int] = {"repeated_prompt": 3, "repeated_tool_call": 3, "cycle": 3, "retry_storm": 3}
+"""How often is too often, unless somebody says otherwise; 0 is never."""
 
 
 class ConfigError(ValueError):
@@ -48,6 +54,8 @@ class Config:
         value_limit: The SDK's own limit, which content is made to fit; None for none.
         foreign_spans: `complete` adds to other instrumentations' spans what they lack of the conventions'
             names, and the session they belong to; `cost` only the cost.
+        loops: What to do about loops: `warn` (find and tell), `raise` (stop the next call) or `off`.
+        loop_limits: Finding -> how often is too often.
         auto_session: Whether calls outside any session open one for the whole process; None decides
             by what the process looks like (a script: yes, a server worker: no).
         stream_usage: Whether the usage of chat streams is asked for where the caller did not.
@@ -73,11 +81,13 @@ class Config:
     service_name: str | None = None
     semconv: str = DEFAULT_PROFILE
     cost_names: str = "default"
-    capture_content: bool = False
+    capture_content: bool | Literal["findings"] = False
     redact: tuple[Any, ...] = ("keys",)
     content_limit: int | None = None
     value_limit: int | None = None
     foreign_spans: str = "complete"
+    loops: str = "warn"
+    loop_limits: Mapping[str, int] = field(default_factory=lambda: LOOP_LIMITS)
     auto_session: bool | None = None
     stream_usage: bool = True
     stream_usage_hosts: tuple[str, ...] = ()
@@ -234,16 +244,44 @@ def _characters(name: str, value: object) -> int:
 _LEAST_CONTENT = 64
 
 
+def loop_limits(name: str, value: object) -> dict[str, int]:
+    """Limits as `{"cycle": 4}` or `cycle=4,retry_storm=0`; those that are not named are left out.
+
+    Raises:
+        ConfigError: A name is unknown, or a limit is neither 0 nor at least 2.
+    """
+    given: Any = value
+    try:
+        if isinstance(value, str):
+            given = dict(pair.split("=") for pair in value.split(",") if pair.strip())
+        limits = {str(kind).strip(): int(limit) for kind, limit in dict(given).items()}
+    except (TypeError, ValueError):
+        limits = {"": 1}
+    if not limits.keys() <= LOOP_LIMITS.keys() or any(limit < 0 or limit == 1 for limit in limits.values()):
+        raise ConfigError(name, value, ", ".join(LOOP_LIMITS) + ", each 0 (never) or 2 and more")
+    return limits
+
+
+def _all_limits(name: str, value: object) -> dict[str, int]:
+    return {**LOOP_LIMITS, **loop_limits(name, value)}
+
+
 def _length(name: str, value: object) -> int:
     if not str(value).strip().isdigit():
         raise ConfigError(name, value, "a number of characters")
     return int(str(value))
 
 
-_CONTENT_MODES = {"no_content": False, "span_only": True, "event_only": False, "span_and_event": True}
+_CONTENT_MODES: dict[str, bool | Literal["findings"]] = {
+    "no_content": False,
+    "span_only": True,
+    "event_only": False,
+    "span_and_event": True,
+    "findings": "findings",
+}
 
 
-def _content(name: str, value: object) -> bool:
+def _content(name: str, value: object) -> bool | Literal["findings"]:
     """The standard variable's modes; content goes to spans only, so the event modes are reported."""
     word = str(value).strip().lower()
     if "event" in word and word in _CONTENT_MODES:
@@ -260,6 +298,8 @@ _PROTOCOL = _choice("http/protobuf", "grpc")
 _SEMCONV = _choice(*PROFILES)
 _COST_NAMES = _choice("default", "otel-443")
 _FOREIGN_SPANS = _choice("complete", "cost")
+loops = _choice(*LOOPS)
+"""Reads what to do about loops."""
 
 _ARGUMENTS: dict[str, Callable[[str, Any], Any]] = {
     "service_name": _text,
@@ -269,6 +309,8 @@ _ARGUMENTS: dict[str, Callable[[str, Any], Any]] = {
     "redact": _redact,
     "content_limit": _characters,
     "foreign_spans": _FOREIGN_SPANS,
+    "loops": loops,
+    "loop_limits": _all_limits,
     "auto_session": _flag,
     "stream_usage": _flag,
     "stream_usage_hosts": _names,
@@ -296,6 +338,8 @@ _VARIABLES: tuple[tuple[str, str, Callable[[str, Any], Any]], ...] = (
     ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "value_limit", _length),
     ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "value_limit", _length),
     ("OTEL_AGENTOPS_FOREIGN_SPANS", "foreign_spans", _FOREIGN_SPANS),
+    ("OTEL_AGENTOPS_LOOPS", "loops", loops),
+    ("OTEL_AGENTOPS_LOOP_LIMITS", "loop_limits", _all_limits),
     ("OTEL_AGENTOPS_AUTO_SESSION", "auto_session", _flag),
     ("OTEL_AGENTOPS_STREAM_USAGE", "stream_usage", _flag),
     ("OTEL_AGENTOPS_STREAM_USAGE_HOSTS", "stream_usage_hosts", _names),

@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["failsafe", "failures", "forget_warnings", "logger", "reraise", "swallowed", "warn_once"]
+__all__ = [
+    "Refusal",
+    "failsafe",
+    "failures",
+    "forget_warnings",
+    "logger",
+    "reraise",
+    "swallowed",
+    "warn_once",
+]
 
 logger = logging.getLogger("otel_agentops")
 """The one logger of this library; everything it has to say goes there."""
@@ -25,6 +34,10 @@ failures: Counter[str] = Counter()
 _raising = False
 _warned: set[str] = set()
 _WARNED_LIMIT = 4096
+
+
+class Refusal(Exception):  # noqa: N818 - the name of what it is; those that are raised are named below it
+    """What this library raises in the caller's own call because it was asked to: never a failure of ours."""
 
 
 def reraise(on: bool) -> None:
@@ -75,7 +88,7 @@ class failsafe:  # noqa: N801 - reads as a statement: `with failsafe("pricing a 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if error is None or not isinstance(error, Exception):
+        if not isinstance(error, Exception) or isinstance(error, Refusal):
             return False
         swallowed(self.doing, error)
         return True

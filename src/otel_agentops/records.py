@@ -93,6 +93,8 @@ class Record:
             when the user saw no exception.
         error_message: The exception's message; it becomes the span's status description.
         ending: Why it ended; None while it runs.
+        step: Its place in what the agent did so far, for the accounting; None where nobody looks.
+        findings: What was found wrong with it; None if nothing was.
     """
 
     kind: ClassVar[str] = ""
@@ -100,6 +102,8 @@ class Record:
     error_type: str | None = field(default=None, kw_only=True)
     error_message: str | None = field(default=None, kw_only=True)
     ending: Ending | None = field(default=None, kw_only=True)
+    step: Any = field(default=None, kw_only=True, compare=False)
+    findings: list[Any] | None = field(default=None, kw_only=True, compare=False)
 
 
 @dataclass(init=False)
@@ -127,6 +131,8 @@ class ModelCall(Record):
         place: Where it stands among the live spans; belongs to `accounting`.
         capture: Whether messages are kept; set before the request is read.
         scratch: For the reader of a stream, between one chunk and the next.
+        span_id: Its span, where somebody else made that; 0 for our own, and without an SDK.
+        trace_id: The trace of that span.
     """
 
     kind: ClassVar[str] = "model_call"
@@ -187,6 +193,8 @@ class ModelCall(Record):
 
     capture: bool = False
     scratch: Any = None
+    span_id: int = 0
+    trace_id: int = 0
 
     def __init__(
         self,
@@ -211,6 +219,8 @@ class ToolCall(Record):
         arguments: What the tool was called with; written only when content capture is on.
         result: What it returned; written only when content capture is on.
         cost_usd: What the execution itself costs in US dollars, apart from any model call in it.
+        digest: Keyed digest of name and arguments; None where they are unknown.
+        repeatable: Whether calling it alike again and again is as it should be.
     """
 
     kind: ClassVar[str] = "tool"
@@ -222,6 +232,8 @@ class ToolCall(Record):
     arguments: Any = None
     result: Any = None
     cost_usd: Decimal | None = None
+    digest: str | None = None
+    repeatable: bool = False
 
 
 @dataclass(slots=True)
@@ -284,6 +296,9 @@ class Session(Record):
             session goes on in another request.
         conversation_id: A real id of a message thread, if the application has one; never invented.
         outcome: What the application says became of the run (`success`, `failure`, ...), lower case.
+        given: Whether the application gave the id, so that the run may go on in another request.
+        loops: What to do about loops: `warn`, `raise` or `off`; None leaves it to the settings.
+        loop_limits: Finding -> how often is too often; what is left out is as in the settings.
     """
 
     kind: ClassVar[str] = "session"
@@ -295,3 +310,6 @@ class Session(Record):
     tags: tuple[str, ...] = ()
     metadata: dict[str, str | bool | int | float] = field(default_factory=dict)
     outcome: str | None = None
+    given: bool = False
+    loops: str | None = None
+    loop_limits: dict[str, int] = field(default_factory=dict)

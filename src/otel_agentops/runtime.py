@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -15,17 +14,17 @@ from otel_agentops.exits import Exits
 from otel_agentops.failsafe import failsafe, logger, warn_once
 from otel_agentops.instrumentation import registry
 from otel_agentops.pricing import Adjust, Alias, Price, PriceBook
-from otel_agentops.spans import Recorder, current, drain, end_streams, price_book, use
+from otel_agentops.spans import Recorder, current, drain, end_streams, price_book, use, wants_session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from decimal import Decimal
 
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import Tracer, TracerProvider
 
-    from otel_agentops.accounting import Ledger
+    from otel_agentops.accounting import Finding, Ledger
     from otel_agentops.records import ModelCall
 
 __all__ = [
@@ -88,6 +87,9 @@ def init(
     capture_content: bool | str | None = None,
     redact: str | Callable[[str], str] | Iterable[Any] | None = None,
     content_limit: int | None = None,
+    loops: str | None = None,
+    loop_limits: Mapping[str, int] | None = None,
+    on_finding: Callable[[Finding], object] | None = None,
     auto_session: bool | None = None,
     stream_usage: bool | None = None,
     stream_usage_hosts: Iterable[str] | None = None,
@@ -113,10 +115,14 @@ def init(
         semconv: Names to write: `1.41` (default) or `latest`.
         cost_names: `default`, or `otel-443` for the names of the open proposal instead.
         foreign_spans: `complete`, or `cost` to add nothing but the cost to spans of others.
-        capture_content: Write prompts, answers, tool arguments and results to the spans.
+        capture_content: Write prompts, answers, tool arguments and results to the spans; `findings`
+            writes only those of calls with which something is wrong.
         redact: What to take out of them and of error messages before they are written: `keys` (default),
             `email`, `cards`, pairs of a name and a regular expression, functions of a text, or `none`.
         content_limit: Characters that one content attribute may have; what is longer stays valid JSON.
+        loops: What to do about loops: `warn` (default), `raise` (stop the next call), or `off`.
+        loop_limits: Finding -> how often is too often; 0 is never.
+        on_finding: Called for each new loop or silent failure, on the thread on which it happened.
         auto_session: Open a session for the process at the first call outside any; None decides by
             what the process looks like.
         stream_usage: Ask for the usage of chat streams whose caller did not (default: yes).
@@ -145,6 +151,8 @@ def init(
         capture_content=capture_content,
         redact=redact,
         content_limit=content_limit,
+        loops=loops,
+        loop_limits=loop_limits,
         auto_session=auto_session,
         stream_usage=stream_usage,
         stream_usage_hosts=stream_usage_hosts,
@@ -156,6 +164,8 @@ def init(
     )
     wanted = registry.wanted(config.instrument, config.disabled, strict=instrument is not None)
     exporters = (exporters,) if isinstance(exporters, str) else tuple(exporters)
+    if on_finding is not None and not callable(on_finding):
+        raise ConfigError("on_finding", on_finding, "a function of a finding")
     for given, method in ((tracer_provider, "get_tracer"), (meter_provider, "get_meter")):
         if given is not None and not hasattr(given, method):
             raise ConfigError(method.replace("get_", "") + "_provider", given, f"an object with {method}()")
@@ -165,8 +175,10 @@ def init(
             if _runtime.config != config:
                 warn_once("init twice", "init() was called again with other settings; the first ones hold")
             return _runtime
-        book = _book(config, prices is not None, tuple(price_rules), price_hook)
-        runtime = _start(config, book, wanted, exporters, tracer_provider, meter_provider)
+        book = price_book(config, tuple(price_rules), price_hook, strict=prices is not None)
+        runtime = _start(
+            config, book, wanted, exporters, tracer_provider, meter_provider, on_finding=on_finding
+        )
     for instrumentor in registry.loaded():
         if instrumentor.name not in wanted:  # by the launcher, which knows the variables alone
             instrumentor.uninstrument()
@@ -206,6 +218,7 @@ def _start(
     tracer_provider: TracerProvider | None,
     meter_provider: MeterProvider | None,
     launched: bool = False,
+    on_finding: Callable[[Finding], object] | None = None,
 ) -> Runtime:
     global _runtime  # noqa: PLW0603 - one runtime a process
     for name in wanted:
@@ -214,7 +227,9 @@ def _start(
     provider = providers.provide(config, exporters, tracer_provider, take_over=_runtime is not None)
     pipeline = providers.own_pipeline(provider)
     meters = meter_provider or (pipeline.meter_provider if pipeline is not None else None)
-    recorder = Recorder(config, book, provider, meters, lambda: _wants_session(config, under_launcher))
+    recorder = Recorder(
+        config, book, provider, meters, lambda: wants_session(config, under_launcher), on_finding
+    )
     use(recorder)
     _runtime = Runtime(config, recorder, provider, launched)
     _exits.arm(pipeline is not None, config.flush_on_sigterm, config.exit_timeout_s)
@@ -227,33 +242,7 @@ def _install(wanted: Iterable[str]) -> None:
             registry.instrumentor(name).instrument()
 
 
-def _book(
-    config: Config,
-    own_files: bool,
-    rules: tuple[Price | Alias | Adjust, ...],
-    hook: Callable[[ModelCall], Decimal | None] | None,
-) -> PriceBook:
-    """The prices in force; a wrong file stops `init()` only if its argument named it."""
-    if hook is not None and not callable(hook):
-        raise ConfigError("price_hook", hook, "a function of a call that returns US dollars or None")
-    for rule in rules:
-        if not isinstance(rule, Price | Alias | Adjust):
-            raise ConfigError("price_rules", rule, "Price, Alias and Adjust objects")
-    return price_book(config, rules, hook, strict=own_files)
-
-
 # --- sessions of scripts ---
-
-_SERVERS = frozenset(
-    {"celery", "daphne", "granian", "gunicorn", "hypercorn", "mod_wsgi", "rq", "uvicorn", "uwsgi", "waitress"}
-)
-"""Modules that mean: this process serves many users, so one session for all would be wrong."""
-
-
-def _wants_session(config: Config, under_launcher: bool) -> bool:
-    if config.auto_session is not None:
-        return config.auto_session
-    return not under_launcher and _SERVERS.isdisjoint(sys.modules)
 
 
 def end_session(outcome: str | None = None, timeout_s: float | None = None) -> bool:

@@ -1,6 +1,7 @@
 """Keeping the books: scopes, their ledgers, prices, and foreign spans read as records."""
 
-from otel_agentops.accounting.digest import digest
+from otel_agentops.accounting.digest import digest, digest_of_arguments
+from otel_agentops.accounting.findings import Finding, LoopDetected
 from otel_agentops.accounting.ledger import Entry, Ledger
 from otel_agentops.accounting.once import Calls, Place
 from otel_agentops.accounting.pipeline import Stage, free_failure, stages, tool_entry
@@ -13,17 +14,23 @@ from otel_agentops.accounting.readers import (
     prompt_of,
 )
 from otel_agentops.accounting.scopes import Scope, Scopes
+from otel_agentops.accounting.watcher import Watcher, fingerprint
 
 __all__ = [
     "PRICE_INPUTS",
     "Calls",
     "Entry",
+    "Finding",
     "Ledger",
+    "LoopDetected",
     "Place",
     "Scope",
     "Scopes",
     "Stage",
+    "Watcher",
     "digest",
+    "digest_of_arguments",
+    "fingerprint",
     "free_failure",
     "is_boundary",
     "learn",

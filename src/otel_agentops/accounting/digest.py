@@ -9,10 +9,15 @@ from __future__ import annotations
 
 import marshal
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
 from hashlib import blake2b
+from pathlib import PurePath
 from typing import Any
+from uuid import UUID
 
-__all__ = ["digest"]
+__all__ = ["digest", "digest_of_arguments"]
 
 _SIZE = 16
 _PIECES = 100_000
@@ -38,6 +43,53 @@ def digest(key: bytes, *parts: Any) -> str:
             _frame(part, pieces, 0)
         framed = b"".join(pieces)
     return blake2b(framed, digest_size=_SIZE, key=key).hexdigest()
+
+
+def digest_of_arguments(key: bytes, name: str, arguments: Any) -> str | None:
+    """The same for a tool call, whose arguments may be anything; None where equal ones cannot be told.
+
+    Args:
+        key: At most 64 bytes.
+        name: Name of the tool.
+        arguments: All of them in one structure. Objects of which one cannot tell when they are equal
+            make the whole call one of a kind: to call two different calls the same would be worse.
+    """
+    try:
+        framed = marshal.dumps((name, arguments), 2)
+    except ValueError:
+        try:
+            framed = marshal.dumps((name, _told(arguments, 0)), 2)
+        except (ValueError, _UntellableError):
+            return None
+    return blake2b(framed, digest_size=_SIZE, key=key).hexdigest()
+
+
+class _UntellableError(Exception):
+    """One cannot tell when two of these are equal."""
+
+
+_ARGUMENT_DEPTH = 6
+_ARGUMENT_ITEMS = 1000
+_NAMED: tuple[Any, ...] = (date, time, timedelta, Decimal, UUID, PurePath, Enum)
+"""Values that say all about themselves in their own words."""
+
+
+def _told(value: Any, depth: int) -> Any:
+    """Plain data that is equal where the value is."""
+    if value is None or isinstance(value, str | bytes | int | float):
+        return value
+    if isinstance(value, _NAMED):
+        return type(value).__qualname__, str(value)
+    fields = value if isinstance(value, Mapping) else getattr(value, "__dict__", None)
+    items = value if isinstance(value, list | tuple) else fields
+    if items is None or depth > _ARGUMENT_DEPTH or len(items) > _ARGUMENT_ITEMS:
+        raise _UntellableError
+    if fields is None:
+        return [_told(item, depth + 1) for item in items]
+    if fields is not value and not (hasattr(value, "model_fields") or hasattr(value, "__dataclass_fields__")):
+        raise _UntellableError  # what is in an object need not be all that it is
+    pairs = [(_told(name, depth + 1), _told(item, depth + 1)) for name, item in fields.items()]
+    return type(value).__qualname__, pairs
 
 
 def _frame(value: Any, out: list[bytes], depth: int) -> None:

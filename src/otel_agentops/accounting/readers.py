@@ -277,4 +277,4 @@ def learn(call: ModelCall, inner: ModelCall) -> None:
             setattr(call, field, getattr(inner, field))
     if call.usage is not None and call.usage is inner.usage:
         call.invalid_usage = False
-    call.digest = inner.digest
+    call.digest, call.step, call.findings = inner.digest, inner.step, inner.findings

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span
 
+    from otel_agentops.accounting.findings import Watch
+    from otel_agentops.accounting.steps import History
+    from otel_agentops.accounting.watcher import Account
+
 __all__ = ["Scope", "Scopes"]
 
 _MAX_SPANS = 100_000
@@ -44,11 +48,18 @@ class Scope:
         provider: Provider of the first model call inside; None before there was one.
         owner: `id()` of the object whose method opened it; 0 for functions and blocks.
         seen_error: `id()` of the last exception recorded inside, so that it is recorded once.
+        watch: What is remembered of its session to find loops; None where nobody looks.
+        lane: What its agent did so far.
+        account: What a session with an id of the program's own shares with its other requests.
+        failed_tools: Tools that failed inside and did not work since, and the span of each.
     """
 
     __slots__ = (
         "__weakref__",
+        "account",
+        "failed_tools",
         "kind",
+        "lane",
         "ledger",
         "open",
         "outer_span_id",
@@ -61,6 +72,7 @@ class Scope:
         "span_id",
         "stamps",
         "trace_id",
+        "watch",
     )
 
     def __init__(self, kind: str, parent: Scope | None, stamps: Mapping[str, Value], owner: int = 0) -> None:
@@ -79,11 +91,22 @@ class Scope:
         self.provider: str | None = None
         self.owner = owner
         self.seen_error = 0
+        self.watch: Watch | None = parent.watch if parent is not None else None
+        self.lane: History | None = parent.lane if parent is not None else None
+        self.account: Account | None = None
+        self.failed_tools: dict[str, int] | None = None
 
     def live(self) -> Scope | None:
         """This scope or the nearest one around it that is still open; None if all have ended."""
         scope: Scope | None = self
         while scope is not None and not scope.open:
+            scope = scope.parent
+        return scope
+
+    def session(self) -> Scope:
+        """The nearest session around it, itself included; without one the outermost scope."""
+        scope = self
+        while scope.kind != "session" and scope.parent is not None:
             scope = scope.parent
         return scope
 
@@ -225,6 +248,8 @@ class Scopes:
             direct = direct and each.kind != "agent"
             if each.open:
                 ledgers.append(each.ledger)
+                if each.account is not None and each.account.ledger not in ledgers:
+                    ledgers.append(each.account.ledger)
                 if each.provider is None:
                     each.provider = provider
         post(entry, ledgers, own)

@@ -1,27 +1,27 @@
-"""Sessions, agents, operations and tools: each a decorator and a with-block, made by one factory."""
+"""Agents, operations and tools: each a decorator and a with-block, made by one factory."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from contextvars import ContextVar
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from otel_agentops.accounting import Ledger
+from otel_agentops.accounting import Finding, Ledger, digest_of_arguments
 from otel_agentops.decorators.functions import decorate
 from otel_agentops.failsafe import failsafe
 from otel_agentops.messages import settled
 from otel_agentops.records import AgentRun, Operation, Record, Session, ToolCall
-from otel_agentops.spans import OpenScope, current, new_session_id
+from otel_agentops.spans import OpenScope, current
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from opentelemetry.trace import Span
 
-__all__ = ["Block", "Handle", "agent", "operation", "session", "start_session", "tool"]
+__all__ = ["Block", "Handle", "T", "agent", "made", "operation", "tool"]
 
 T = TypeVar("T", bound=Callable[..., Any] | type)
 Make = Callable[[str | None], Record]
@@ -36,13 +36,24 @@ class Handle:
 
     def __init__(self, opened: OpenScope | None) -> None:
         self._opened = opened
-        self._total = opened.scope.ledger if opened is not None else Ledger()
+        account = opened.scope.account if opened is not None else None
+        ledger = opened.scope.ledger if opened is not None else Ledger()
+        self._total = account.ledger if account is not None else ledger
         self._entered = opened.enter() if opened is not None else None
 
     @property
     def total(self) -> Ledger:
-        """What was spent inside so far; goes on changing while it is open."""
+        """What was spent inside so far; goes on changing while it is open.
+
+        Of a session whose id the program gave: what was spent under that id, earlier requests included.
+        """
         return self._total
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Loops and silent failures of its session so far, oldest first; each goes on counting."""
+        watch = self._opened.scope.watch if self._opened is not None else None
+        return list(watch.findings.values()) if watch is not None else []
 
     @property
     def span(self) -> Span | None:
@@ -64,8 +75,8 @@ class Handle:
     def result(self, result: Any) -> None:
         """What a tool returned; written only when content is captured."""
         record = self._opened.record if self._opened is not None else None
-        if isinstance(record, ToolCall):
-            record.result = result
+        if isinstance(record, ToolCall) and self._opened is not None:
+            self._opened.result(result)
 
     def score(
         self,
@@ -141,7 +152,10 @@ class Block:
         with failsafe("opening a scope"):
             recorder = current()
             if recorder is not None:
-                opened = recorder.start_scope(self._make(None))
+                record = self._make(None)
+                if isinstance(record, ToolCall) and record.arguments is not None and not record.repeatable:
+                    record.digest = digest_of_arguments(recorder.digest_key, record.name, record.arguments)
+                opened = recorder.start_scope(record)
         return Handle(opened)
 
     def __enter__(self) -> Handle:
@@ -180,9 +194,19 @@ def _begin(
     if recorder is None:
         return None
     record = make(name)
-    if isinstance(record, ToolCall) and recorder.encoder.capture_content:
-        record.arguments = settled(_arguments(function, args, kwargs))
+    if isinstance(record, ToolCall):
+        if not record.repeatable:
+            given = args[1:] if _is_method(function) else args
+            record.digest = digest_of_arguments(recorder.digest_key, record.name, [list(given), kwargs])
+        if recorder.encoder.capture_content:
+            record.arguments = settled(_arguments(function, args, kwargs))
     return recorder.start_scope(record, owner)
+
+
+def _is_method(function: Any) -> bool:
+    """Whether the first argument is the object, by its name: what it is does not belong to the call."""
+    code = getattr(function, "__code__", None)
+    return code is not None and code.co_varnames[:1] in (("self",), ("cls",))
 
 
 def _arguments(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
@@ -194,14 +218,14 @@ def _arguments(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     return {name: value for name, value in bound.items() if name not in ("self", "cls")}
 
 
-def _made(target: Any, block: Callable[[str | None], Block]) -> Any:
+def made(target: Any, block: Callable[[str | None], Block]) -> Any:
     """`@agent` without parentheses hands over the function where the name would be."""
     if target is None or isinstance(target, str):
         return block(target)
     return block(None)(target)
 
 
-# --- the four ---
+# --- all but sessions ---
 
 
 @overload
@@ -218,7 +242,7 @@ def agent(name: Any = None, *, description: str | None = None) -> Any:
         name: Name of the agent; that of the function or class when left out.
         description: What it is for.
     """
-    return _made(name, lambda own: Block(lambda default: AgentRun(own or default, description)))
+    return made(name, lambda own: Block(lambda default: AgentRun(own or default, description)))
 
 
 @overload
@@ -231,7 +255,7 @@ def operation(name: Any = None) -> Any:
     Args:
         name: Name of the step; that of the function or class when left out.
     """
-    return _made(name, lambda own: Block(lambda default: Operation(own or default or "operation")))
+    return made(name, lambda own: Block(lambda default: Operation(own or default or "operation")))
 
 
 @overload
@@ -245,6 +269,7 @@ def tool(
     call_id: str | None = None,
     arguments: Any = None,
     tool_type: str = "function",
+    repeatable: bool = False,
 ) -> Block: ...
 def tool(
     name: Any = None,
@@ -254,6 +279,7 @@ def tool(
     call_id: str | None = None,
     arguments: Any = None,
     tool_type: str = "function",
+    repeatable: bool = False,
 ) -> Any:
     """Record a tool that runs on this side: `@tool`, `@tool(cost_usd=...)` or `with tool("name"):`.
 
@@ -265,6 +291,8 @@ def tool(
         arguments: What it is called with, for with-blocks; decorated functions know. Written only
             when content is captured.
         tool_type: `function`, `extension` or `datastore`.
+        repeatable: Whether it may be called with the same arguments any number of times, as something
+            that waits or looks at a clock; such calls are never taken for a loop.
 
     Raises:
         ValueError: `cost_usd` is no number or negative.
@@ -272,9 +300,11 @@ def tool(
     cost = _usd(cost_usd)
 
     def make(own: str | None, default: str | None) -> ToolCall:
-        return ToolCall(own or default or "tool", tool_type, description, call_id, arguments, None, cost)
+        record = ToolCall(own or default or "tool", tool_type, description, call_id, arguments, None, cost)
+        record.repeatable = repeatable
+        return record
 
-    return _made(name, lambda own: Block(functools.partial(make, own)))
+    return made(name, lambda own: Block(functools.partial(make, own)))
 
 
 def _usd(value: float | str | Decimal | None) -> Decimal | None:
@@ -287,89 +317,3 @@ def _usd(value: float | str | Decimal | None) -> Decimal | None:
     if not cost.is_finite() or cost < 0:
         raise ValueError(f"cost_usd={value!r} is not usable; allowed: US dollars, 0 or more")
     return cost
-
-
-@overload
-def session(name: T, /) -> T: ...
-@overload
-def session(
-    name: str | None = None,
-    *,
-    session_id: str | None = None,
-    user_id: str | None = None,
-    conversation_id: str | None = None,
-    tags: Iterable[str] = (),
-    metadata: Mapping[str, Any] | None = None,
-) -> Block: ...
-def session(
-    name: Any = None,
-    *,
-    session_id: str | None = None,
-    user_id: str | None = None,
-    conversation_id: str | None = None,
-    tags: Iterable[str] = (),
-    metadata: Mapping[str, Any] | None = None,
-) -> Any:
-    """Record one run of the application: `with session("triage") as s:`, `@session` or `@session(name=...)`.
-
-    Args:
-        name: Static, low-cardinality name of the kind of run.
-        session_id: Groups spans of one run, also over several requests; a new one each time when left
-            out.
-        user_id: The end user; personal data leaves the process with it.
-        conversation_id: A real id of a message thread.
-        tags: Marks for every span inside.
-        metadata: Values for the session's own span; what is no text, number or bool is written as text.
-    """
-    marks, notes = _texts(tags), _notes(metadata)
-
-    def make(own: str | None, default: str | None) -> Session:
-        return Session(
-            own or default,
-            str(session_id) if session_id is not None else new_session_id(),
-            str(user_id) if user_id is not None else None,
-            str(conversation_id) if conversation_id is not None else None,
-            marks,
-            notes,
-        )
-
-    return _made(name, lambda own: Block(functools.partial(make, own)))
-
-
-def _texts(values: Any) -> tuple[str, ...]:
-    """Tags as they should be; sessions are opened while requests are served, so nothing raises here."""
-    with failsafe("reading tags"):
-        items = (values,) if isinstance(values, str) else values or ()
-        return tuple(str(item) for item in items)
-    return ()
-
-
-def _notes(values: Any) -> dict[str, str | bool | int | float]:
-    with failsafe("reading metadata"):
-        return {str(key): _plain_value(value) for key, value in dict(values or {}).items()}
-    return {}
-
-
-def _plain_value(value: Any) -> str | bool | int | float:
-    return value if isinstance(value, str | bool | int | float) else str(value)
-
-
-def start_session(
-    name: str | None = None,
-    *,
-    session_id: str | None = None,
-    user_id: str | None = None,
-    conversation_id: str | None = None,
-    tags: Iterable[str] = (),
-    metadata: Mapping[str, Any] | None = None,
-) -> Handle:
-    """Open a session that no block ends; `.end(outcome)` does. Arguments as those of `session`."""
-    block = session(
-        name,
-        session_id=session_id,
-        user_id=user_id,
-        conversation_id=conversation_id,
-        tags=tags,
-        metadata=metadata,
-    )
-    return block.start()

@@ -16,7 +16,7 @@ from types import (
 )
 from typing import Any, TypeVar
 
-from otel_agentops.failsafe import swallowed
+from otel_agentops.failsafe import Refusal, swallowed
 from otel_agentops.spans import OpenScope, Proxy, Steps, current, leave, run_coroutine, run_generator
 
 __all__ = ["Begin", "decorate"]
@@ -50,6 +50,8 @@ def _start(
 ) -> OpenScope | None:
     try:
         return begin(function, args, kwargs, owner)
+    except Refusal:
+        raise
     except Exception as error:  # noqa: BLE001 - the caller's function must run, recorded or not
         swallowed("opening a scope", error)
         return None
@@ -135,7 +137,11 @@ _RUNS: dict[type, Callable[[Any, OpenScope], Any]] = {
 def _coroutine(function: Any, begin: Begin, owner: Owner) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> Any:
         run = function(*args, **kwargs)  # nothing runs yet; wrong arguments fail here
-        opened = _start(begin, function, args, kwargs, owner(args))
+        try:
+            opened = _start(begin, function, args, kwargs, owner(args))
+        except Refusal:
+            run.close()
+            raise
         return await (run if opened is None else run_coroutine(run, opened))
 
     return call

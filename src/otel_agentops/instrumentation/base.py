@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 import wrapt
 
 from otel_agentops.accounting import digest
-from otel_agentops.failsafe import failsafe, logger, swallowed
+from otel_agentops.failsafe import Refusal, failsafe, logger, swallowed
 from otel_agentops.instrumentation.arguments import ABSENT, given
 from otel_agentops.instrumentation.layers import layers_of
 from otel_agentops.instrumentation.methods import Method, Pending
@@ -320,7 +320,10 @@ def _wrapper(target: Target, instrumentor: Instrumentor, patch: _Patch) -> Calla
 
 
 class _Begin:
-    """Start a call, or find that this one is not ours to record. Never raises."""
+    """Start a call, or find that this one is not ours to record.
+
+    Raises nothing but a `Refusal`, which the program has asked for.
+    """
 
     def __init__(self, target: Target, instrumentor: Instrumentor, patch: _Patch) -> None:
         self._target = target
@@ -349,6 +352,8 @@ class _Begin:
                 opened = start_annotated(recorder, call) or recorder.start_call(call)
                 return opened, kwargs, conceal
             return start_inside(recorder, layer, call, capture), kwargs, conceal
+        except Refusal:
+            raise
         except Exception as error:  # noqa: BLE001 - the call must go out, recorded or not
             swallowed(f"starting {target.attribute}", error)
             return None

@@ -120,6 +120,8 @@ def _count(
     place: Place | None,
 ) -> None:
     call.place = place
+    context = span.get_span_context()
+    call.span_id, call.trace_id = context.span_id, context.trace_id
     if call.digest is None and (prompt := prompt_of(attributes)):
         call.digest = digest(recorder.digest_key, *prompt)
     if place is not None:

@@ -1,13 +1,14 @@
 """Names only: the profiles of the conventions, our own names, and who answers at which host."""
 
 from otel_agentops.semconv import dialects, emitters, own
-from otel_agentops.semconv.metrics import Metric, MetricSet
+from otel_agentops.semconv.metrics import FINDINGS, Metric, MetricSet
 from otel_agentops.semconv.own import OWN, Name
 from otel_agentops.semconv.profiles import DEFAULT_PROFILE, PROFILES, START_FIELDS, Profile
 from otel_agentops.semconv.providers import maker_of, provider_name, provider_of_host
 
 __all__ = [
     "DEFAULT_PROFILE",
+    "FINDINGS",
     "OWN",
     "PROFILES",
     "START_FIELDS",

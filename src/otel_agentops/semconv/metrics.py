@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-__all__ = ["SECONDS", "TOKENS", "Metric", "MetricSet"]
+__all__ = ["FINDINGS", "SECONDS", "TOKENS", "Metric", "MetricSet"]
 
 SECONDS: tuple[float, ...] = tuple(0.01 * 2**n for n in range(14))
 """Bucket bounds of the conventions for durations, in seconds: 0.01 to 81.92."""
@@ -25,6 +25,10 @@ class Metric(NamedTuple):
     unit: str
     description: str
     buckets: tuple[float, ...] | None = None
+
+
+FINDINGS = Metric("otel_agentops.findings", "counter", "{finding}", "Loops and silent failures found")
+"""Written in every profile, with `otel_agentops.finding.kind` and, inside agents, `gen_ai.agent.name`."""
 
 
 class MetricSet(NamedTuple):

@@ -48,6 +48,13 @@ PROCESSING = "otel_agentops.request.processing"
 INFERENCE_GEO = "otel_agentops.request.inference_geo"
 WEB_SEARCHES = "otel_agentops.usage.web_searches"
 CACHE_WRITE_1H = "otel_agentops.usage.cache_creation_1h_input_tokens"
+FINDING_KINDS = "otel_agentops.finding.kinds"
+FINDING_KIND = "otel_agentops.finding.kind"
+FINDING_NAME = "otel_agentops.finding.name"
+FINDING_COUNT = "otel_agentops.finding.count"
+FINDING_FIRST = "otel_agentops.finding.first_span_id"
+FINDING_LAST = "otel_agentops.finding.last_span_id"
+FINDING_EVENT = "otel_agentops.finding"
 TOTAL = "otel_agentops.total."
 SHORTENED = "otel_agentops.content.shortened"
 SESSION_ID = "session.id"
@@ -92,6 +99,14 @@ OWN: tuple[Name, ...] = (
     Name(WEB_SEARCHES, "int", "{search}", "calls during which the provider searched the web"),
     Name(CACHE_WRITE_1H, "int", "{token}", "calls that wrote to the one-hour cache"),
     Name(SHORTENED, "int", "{character}", "spans whose content was longer than the limit: what was left out"),
+    Name(FINDING_KINDS, "string[]", "", "spans on which something was found to be wrong: what"),
+    Name(FINDING_COUNT, "int", "{call}", "with the former: how often it happened by then, of the first kind"),
+    Name(FINDING_FIRST, "string", "", "with the former: span on which it began"),
+    Name(
+        FINDING_LAST, "string", "", "with the former, and the same on events: span on which it was seen last"
+    ),
+    Name(FINDING_KIND, "string", "", "events `otel_agentops.finding` on the session: what was found"),
+    Name(FINDING_NAME, "string", "", "the same events: the model or tool"),
     Name(TOTAL + "cost_usd", "double", "{USD}", _SCOPES),
     Name(TOTAL + "input_tokens", "int", "{token}", _SCOPES),
     Name(TOTAL + "output_tokens", "int", "{token}", _SCOPES),

@@ -18,6 +18,7 @@ from otel_agentops.spans.loose import attach_loosely
 from otel_agentops.spans.opened import Open, OpenCall, OpenScope
 from otel_agentops.spans.proxy import Proxy
 from otel_agentops.spans.recorder import SCOPE_NAME, Recorder, new_session_id
+from otel_agentops.spans.scripts import wants_session
 from otel_agentops.spans.steps import Steps, run_coroutine, run_generator
 
 __all__ = [
@@ -49,5 +50,6 @@ __all__ = [
     "start_inside",
     "use",
     "waiting",
+    "wants_session",
     "watch",
 ]

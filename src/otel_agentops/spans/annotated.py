@@ -35,8 +35,13 @@ class AnnotatedCall(OpenCall):
 
     def __init__(self, recorder: Recorder, record: ModelCall, span: Span, place: Place) -> None:
         start_ns = getattr(span, "start_time", None) or 0
-        super().__init__(recorder, record, span, start_ns, recorder.scopes.current())
+        scope = recorder.scopes.current()
+        if scope is not None:
+            recorder.watcher.start_call(record, scope)
+        super().__init__(recorder, record, span, start_ns, scope)
         self._place = place
+        if record.step is not None:
+            recorder.watcher.started(record, span.get_span_context().span_id, scope)
         place.inner = record
 
     def _close(self, elapsed_ns: int, error: BaseException | None) -> None:

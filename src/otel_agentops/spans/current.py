@@ -10,16 +10,15 @@ from __future__ import annotations
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from otel_agentops.config import Config
+from otel_agentops.config import Config, ConfigError
 from otel_agentops.failsafe import warn_once
-from otel_agentops.pricing import PriceBook, PriceFileError
+from otel_agentops.pricing import Adjust, Alias, Price, PriceBook, PriceFileError
 from otel_agentops.spans.recorder import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from decimal import Decimal
 
-    from otel_agentops.pricing import Adjust, Alias, Price
     from otel_agentops.records import ModelCall
 
 __all__ = ["current", "price_book", "use"]
@@ -67,7 +66,13 @@ def price_book(
 
     Raises:
         PriceFileError: A file cannot be used, and `strict` is set.
+        ConfigError: The hook or a rule is none.
     """
+    if hook is not None and not callable(hook):
+        raise ConfigError("price_hook", hook, "a function of a call that returns US dollars or None")
+    for rule in rules:
+        if not isinstance(rule, Price | Alias | Adjust):
+            raise ConfigError("price_rules", rule, "Price, Alias and Adjust objects")
     try:
         return PriceBook(rules, config.prices, hook)
     except PriceFileError as error:

@@ -19,7 +19,7 @@ from otel_agentops.spans.shorten import shorten
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from otel_agentops.accounting import Ledger, Scope
+    from otel_agentops.accounting import Finding, Ledger, Scope
     from otel_agentops.records import Cost, Record
     from otel_agentops.semconv import Profile
 
@@ -88,7 +88,8 @@ class Encoder:
     Args:
         profile: The names to write.
         cost_names: `default` or `otel-443`.
-        capture_content: Whether messages, arguments and results are written.
+        capture_content: Whether messages, arguments and results are written; `findings`: only of calls
+            with which something is wrong.
         redact: What is taken out of them and of error messages; see `Redactor`.
         limit: Characters of one content attribute; None for no limit.
     """
@@ -97,12 +98,13 @@ class Encoder:
         self,
         profile: Profile,
         cost_names: str,
-        capture_content: bool,
+        capture_content: bool | str,
         redact: Iterable[Any] = (),
         limit: int | None = None,
     ) -> None:
         self.profile = profile
-        self.capture_content = capture_content
+        self.capture_content = bool(capture_content)
+        self._only_found = capture_content == "findings"
         self.redactor = Redactor(redact)
         self._limit = limit
         self._cost_443 = cost_names == "otel-443"
@@ -136,7 +138,7 @@ class Encoder:
     def call_end(self, call: ModelCall) -> Attributes:
         """Everything else, the most important last."""
         attributes: Attributes = {}
-        if self.capture_content:
+        if self.capture_content and (call.findings or not self._only_found):
             self._write_content(call, attributes)
         if call.operation == "fetch_response":
             self._fetch.into(attributes, call)
@@ -146,6 +148,8 @@ class Encoder:
         _ending(call, attributes)
         if call.usage is not None:
             self._usage.into(attributes, call.usage)
+        if call.findings:
+            self.findings(call.findings, attributes)
         if call.duplicate:
             attributes[own.DUPLICATE] = True
         elif call.cost is not None:
@@ -175,6 +179,8 @@ class Encoder:
                 found[own.COST] = 0.0
         elif call.cost is not None:
             self.cost(call.cost, found)
+        if call.findings:
+            self.findings(call.findings, found)
         return found
 
     def _write_content(self, call: ModelCall, attributes: Attributes) -> None:
@@ -194,6 +200,29 @@ class Encoder:
             attributes[own.SHORTENED] = attributes.get(own.SHORTENED, 0) + len(text) - len(short)
             text = short
         attributes[name] = text
+
+    def findings(self, findings: list[Finding], attributes: Attributes) -> None:
+        """What is wrong with a span; the evidence is that of the first finding."""
+        attributes[own.FINDING_KINDS] = tuple(dict.fromkeys(finding.kind for finding in findings))
+        first = findings[0]
+        attributes[own.FINDING_COUNT] = first.count
+        for name, span_id in (
+            (own.FINDING_FIRST, first.first_span_id),
+            (own.FINDING_LAST, first.last_span_id),
+        ):
+            if span_id is not None:
+                attributes[name] = span_id
+
+    def finding_event(self, finding: Finding) -> Attributes:
+        """A finding as an event on the session."""
+        found = {
+            own.FINDING_KIND: finding.kind,
+            own.FINDING_NAME: finding.name,
+            own.FINDING_COUNT: finding.count,
+            own.FINDING_FIRST: finding.first_span_id,
+            own.FINDING_LAST: finding.last_span_id,
+        }
+        return {name: value for name, value in found.items() if value is not None}
 
     def cost(self, cost: Cost, attributes: Attributes) -> None:
         """Cost and its provenance; an unknown price writes no number."""
@@ -242,11 +271,13 @@ class Encoder:
         elif isinstance(record, AgentRun) and self.profile.agent_provider:
             attributes["gen_ai.provider.name"] = scope.provider or "otel_agentops"
         _ending(record, attributes)
+        if record.findings:
+            self.findings(record.findings, attributes)
         _totals(scope.ledger, attributes)
         return attributes
 
     def _tool_end(self, tool: ToolCall, attributes: Attributes) -> None:
-        if self.capture_content:
+        if self.capture_content and (tool.findings or not self._only_found):
             for name, value in (
                 ("gen_ai.tool.call.arguments", tool.arguments),
                 ("gen_ai.tool.call.result", tool.result),

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import metrics
 
+from otel_agentops.semconv import FINDINGS, own
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from otel_agentops.accounting import Scope
+    from otel_agentops.accounting import Finding, Scope
     from otel_agentops.records import ModelCall, Record, Usage
     from otel_agentops.semconv import Metric, Profile
 
@@ -42,6 +44,8 @@ class Instruments:
         self._counters = tuple((field, self._make(metric)) for field, metric in names.token_counters)
         self._histograms = tuple((field, self._make(metric)) for field, metric in names.token_histograms)
         self._scopes = {kind: self._make(metric) for kind, metric in names.scopes}
+        self._findings = self._make(FINDINGS)
+        self._agents: set[str] = set()
         self._agent_calls = tuple((field, self._make(metric)) for field, metric in names.agent_calls)
 
     def _make(self, metric: Metric) -> Callable[[float, dict[str, Any]], None]:
@@ -104,6 +108,15 @@ class Instruments:
                 add(tokens, {**common, "gen_ai.token.modality": modality})
         for field, record in self._histograms:
             record((getattr(usage, field) if usage is not None else None) or 0, with_error)
+
+    def finding(self, finding: Finding, scope: Scope | None) -> None:
+        """Count a new finding; agents beyond the first thousand are counted without their names."""
+        attributes = {own.FINDING_KIND: finding.kind}
+        agent = scope.stamps.get(own.AGENT_NAME) if scope is not None else None
+        if agent is not None and (agent in self._agents or len(self._agents) < _REMEMBERED):
+            self._agents.add(agent)
+            attributes[own.AGENT_NAME] = agent
+        self._findings(1, attributes)
 
     def scope(self, record: Record, scope: Scope, duration_s: float) -> None:
         """Measure one ended scope, where the profile has a metric for it."""

@@ -16,7 +16,7 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.trace import Status, StatusCode
 
-from otel_agentops.accounting import tool_entry
+from otel_agentops.accounting import fingerprint, tool_entry
 from otel_agentops.failsafe import swallowed, warn_once
 from otel_agentops.records import ModelCall, ToolCall
 from otel_agentops.spans import dropped
@@ -250,10 +250,17 @@ class OpenScope(Open):
 
     def finish_with(self, result: Any) -> bool:
         """End it with what a function returned; a tool keeps its result when content is captured."""
+        if isinstance(self.record, ToolCall):
+            self.result(result)
+        return self.finish()
+
+    def result(self, result: Any) -> None:
+        """What a tool gave back; the first answer counts."""
         record = self.record
+        if record.step is not None and not record.step.result:
+            record.step.result = fingerprint(result)
         if isinstance(record, ToolCall) and record.result is None and self._recorder.encoder.capture_content:
             record.result = result
-        return self.finish()
 
     def score(self, result: dict[str, Any]) -> None:
         """Write an evaluation's result as an event; fields that are None are left out."""
@@ -280,8 +287,12 @@ class OpenScope(Open):
         if (place := recorder.calls.ending(scope.span_id)) is not None:
             recorder.calls.leave(place, boundary=scope.kind in _BOUNDARIES)
         recorder.sessions.pop(id(self), None)
+        found = recorder.watcher.closed(record, scope)
         if isinstance(record, ToolCall):
+            recorder.watcher.tool_ended(record, scope.parent, scope.span_id)
             recorder.scopes.count(scope.parent, tool_entry(record))
+        if found:
+            record.findings = [*(record.findings or ()), *found]
         self._end_span(lambda: recorder.encoder.scope_end(record, scope), elapsed_ns)
         recorder.instruments.scope(record, scope, elapsed_ns / 1e9)
 

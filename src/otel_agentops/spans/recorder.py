@@ -13,9 +13,9 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 
-from otel_agentops.accounting import Calls, Scope, Scopes, stages
-from otel_agentops.failsafe import failsafe
-from otel_agentops.records import AgentRun, Operation, Session
+from otel_agentops.accounting import Calls, Scope, Scopes, Watcher, stages
+from otel_agentops.failsafe import failsafe, logger
+from otel_agentops.records import AgentRun, Operation, Session, ToolCall
 from otel_agentops.semconv import PROFILES, own
 from otel_agentops.spans.encode import Encoder
 from otel_agentops.spans.loose import firm
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
+    from otel_agentops.accounting import Finding
     from otel_agentops.config import Config
     from otel_agentops.pricing import PriceBook
     from otel_agentops.records import ModelCall, Record
@@ -49,6 +50,7 @@ class Recorder:
         tracer_provider: Where spans go; the global one, also if it is set later, when None.
         meter_provider: The same for metrics.
         auto_session: Asked at the first call outside any session whether to open one for the process.
+        on_finding: Called for each new finding, on the thread that made it.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Recorder:
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
         auto_session: Callable[[], bool] | None = None,
+        on_finding: Callable[[Finding], object] | None = None,
     ) -> None:
         from otel_agentops import __version__  # noqa: PLC0415 - defined while this module loads
 
@@ -72,12 +75,15 @@ class Recorder:
         self.complete_spans = config.foreign_spans == "complete"
         self.instruments = Instruments(profile, __version__, meter_provider)
         self.calls = Calls()
-        self.stages = stages(book, self.scopes, self.calls)
+        self.watcher = Watcher(config)
+        self.watcher.tell = self._tell
+        self.stages = stages(book, self.scopes, self.calls, self.watcher)
         self.digest_key = config.digest_key or os.urandom(32)
         self.implicit: OpenScope | None = None
         self.sessions: dict[int, OpenScope] = {}
         self._opening = False
         self._auto_session = auto_session
+        self._on_finding = on_finding
         _recorders.add(self)
         self._tracer = trace.get_tracer(SCOPE_NAME, __version__, tracer_provider, profile.schema_url)
 
@@ -89,10 +95,15 @@ class Recorder:
         Args:
             call: What it is.
             parent: What it is started in; needed only where the context may have been lost on the way.
+
+        Raises:
+            Refusal: The program asked that such calls be stopped.
         """
         if self.implicit is None:
             self._want_session()
         context, parent_id, scope = self._where(parent)
+        if scope is not None:
+            self.watcher.start_call(call, scope)
         name, attributes = self.encoder.call_start(call, scope.stamps if scope else _NO_ATTRIBUTES)
         if call.conversation_id is None and scope is not None and call.operation != "embeddings":
             call.conversation_id = scope.stamps.get(own.CONVERSATION_ID)
@@ -105,6 +116,8 @@ class Recorder:
             self.calls.started(span_id, parent_id, span.get_span_context().trace_id, SCOPE_NAME)
             if scope is not None:
                 self.scopes.remember(span_id, scope)
+        if call.step is not None:
+            self.watcher.started(call, span_id, scope)
         return OpenCall(self, call, span, start_ns, scope)
 
     def start_scope(self, record: Record, owner: int = 0, parent: OpenScope | None = None) -> OpenScope:
@@ -114,6 +127,9 @@ class Recorder:
             record: What it is.
             owner: `id()` of the object whose method it is, if that matters.
             parent: What it is started in; needed only where the context may have been lost on the way.
+
+        Raises:
+            Refusal: It is a tool, and the program asked that such calls be stopped.
         """
         if not isinstance(record, Session):
             self._want_session()
@@ -130,6 +146,8 @@ class Recorder:
         implicit: bool = False,
     ) -> OpenScope:
         self.scopes.starting(around)
+        if isinstance(record, ToolCall) and around is not None:
+            self.watcher.start_tool(record, around)
         scope = Scope(record.kind, around, _stamps(record), owner)
         name, attributes = self.encoder.scope_start(record, scope.stamps)
         start_ns = time.time_ns()
@@ -138,6 +156,9 @@ class Recorder:
         self.scopes.opened(scope, span, outer_span_id, implicit)
         if self.calls.live(outer_span_id):  # what is called in here is inside a call around it
             self.calls.started(scope.span_id, outer_span_id, scope.trace_id, SCOPE_NAME)
+        self.watcher.opened(record, scope)
+        if record.step is not None:
+            self.watcher.started(record, scope.span_id, around)
         opened = OpenScope(self, record, span, start_ns, scope)
         if record.kind == "session":
             if len(self.sessions) >= _MAX_SESSIONS:  # somebody starts sessions and never ends them
@@ -174,6 +195,24 @@ class Recorder:
             if not parent.is_valid or parent.span_id == mine.outer_span_id:
                 return trace.set_span_in_context(mine.span, context), mine.span_id, mine
         return context, parent.span_id, scopes.join(parent.span_id, parent.trace_id)
+
+    # --- findings ---
+
+    def _tell(self, finding: Finding, scope: Scope | None) -> None:
+        """Tell everybody of a new finding: the session's span, the metrics, the log and the program."""
+        with failsafe("telling of a finding"):
+            session = scope.session() if scope is not None else None
+            if session is not None and session.span is not None:
+                session.span.add_event(own.FINDING_EVENT, self.encoder.finding_event(finding))
+            self.instruments.finding(finding, scope)
+            where = f" in session {finding.session_id}" if finding.session_id else ""
+            logger.warning(
+                "%s%s; first span %s, last span %s",
+                finding, where, finding.first_span_id, finding.last_span_id,
+            )  # fmt: skip
+        if self._on_finding is not None:
+            with failsafe("calling on_finding"):
+                self._on_finding(finding)
 
     # --- the session of a script that opens none ---
 

@@ -1,0 +1,235 @@
+"""Whether an agent goes round in circles: looked at when a step starts and when it ends.
+
+A step is a model call with the same prompt, or a tool call with the same arguments. What makes a loop is
+not that something comes back, but that nothing new happens in between: no tool is called with other
+arguments, and none gives another result. A prompt with the whole history in it is new each time by
+construction and says nothing either way. Steps that run at the same time do not follow from each other, so
+they are no repetition.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from otel_agentops.accounting.steps import FAILED, History
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["Noticed", "in_flight", "is_tool", "look", "look_back"]
+
+_LONGEST = 8
+"""Steps of the longest cycle."""
+_REPEATED = 2 / 3
+"""Above this share of old steps nothing new happens; below it, the agent gets on."""
+_REPEATED_BETWEEN_TURNS = 0.9
+"""The same over several turns of an agent, which may well start alike."""
+_ALIKE = 0.7
+"""How much two rounds of a cycle have in common, with stray steps in them."""
+_ROOM = 1.25
+"""So much longer than the longest cycle a round may be, for stray steps in it."""
+_COMPLETE = 0.75
+"""The share of a cycle's steps that were there in every round, where some were left out."""
+_ROUNDS = 6
+"""Rounds that are looked at beyond the limit: the more there are, the less a stray step weighs."""
+_WHATEVER_COMES = 20
+"""So many times the limit is a loop even if each result is new (it may hold a time or an id)."""
+
+
+class Noticed(NamedTuple):
+    """A repetition.
+
+    Attributes:
+        kind: Name of the finding.
+        times: How often the step, or the round, was there by now, the running one included.
+        first: Number of the first of these steps.
+        tokens: The steps of one round.
+    """
+
+    kind: str
+    times: int
+    first: int
+    tokens: frozenset[int]
+
+
+def is_tool(token: int) -> bool:
+    """Whether a token stands for a tool call."""
+    return bool(token & 1)
+
+
+def in_flight(history: History, places: Sequence[int]) -> bool:
+    """Whether the last such step has not ended yet."""
+    return bool(places) and history.seen(places[-1]).ended == 0
+
+
+def look(history: History, places: Sequence[int], limits: Mapping[str, int]) -> Noticed | None:
+    """What the step that was noted last, and has just started, repeats; None if nothing.
+
+    Args:
+        history: Of this agent.
+        places: Numbers of all such steps, the started one last.
+        limits: Finding -> how often is too often; 0 is never.
+    """
+    token = history.seen(places[-1]).token
+    single = _tool if is_tool(token) else _prompt
+    return _cycle(history, places, limits["cycle"]) or single(history, places, limits)
+
+
+def look_back(history: History, places: Sequence[int], limit: int) -> Noticed | None:
+    """Whether the step that has just ended fails again and again; None if it does not.
+
+    Args:
+        history: Of this agent.
+        places: Numbers of all such steps, the ended one last.
+        limit: How many failures of one kind are too many; 0 for any number.
+    """
+    last = history.seen(places[-1])
+    count = 0
+    for place in reversed(places):
+        if history.seen(place).outcome != last.outcome:
+            break
+        count += 1
+    if not limit or count < limit or not last.outcome & FAILED:
+        return None
+    if is_tool(last.token) and not any(
+        _Region(history, places[-rounds]).nothing_new for rounds in _rounds(limit, count)
+    ):
+        return None  # it fails, but not for lack of other attempts
+    return Noticed("retry_storm", count, places[-count], frozenset((last.token,)))
+
+
+def _rounds(limit: int, count: int) -> range:
+    return range(limit, min(count, limit + _ROUNDS) + 1)
+
+
+def _prompt(history: History, places: Sequence[int], limits: Mapping[str, int]) -> Noticed | None:
+    """The same prompt again counts whatever was in between: everything that is new would be in it."""
+    limit = limits["repeated_prompt"]
+    answered = [place for place in places[:-1] if not history.seen(place).outcome & FAILED]
+    count = len(answered) + 1
+    if not limit or count < limit:
+        return None
+    first = answered[0] if answered else places[-1]
+    return Noticed("repeated_prompt", count, first, frozenset((history.seen(places[-1]).token,)))
+
+
+def _tool(history: History, places: Sequence[int], limits: Mapping[str, int]) -> Noticed | None:
+    limit = limits["repeated_tool_call"]
+    if not limit or len(places) < limit:
+        return None
+    if len(places) > 1 and history.seen(places[-2]).outcome & FAILED:
+        return None  # failing alike is a finding of its own
+    count = _same_results(history, places)
+    for rounds in _rounds(limit, count):
+        region = _Region(history, places[-rounds])
+        if region.nothing_new and region.orderly:
+            return Noticed("repeated_tool_call", count, places[-count], region.round_tokens)
+    many = limit * _WHATEVER_COMES
+    if len(places) >= many:
+        region = _Region(history, places[-many], results=False)
+        if region.nothing_new:
+            return Noticed("repeated_tool_call", len(places), places[0], region.round_tokens)
+    return None
+
+
+def _same_results(history: History, places: Sequence[int]) -> int:
+    """How often the step was there since its result was another, itself included."""
+    count, result = 1, 0
+    for place in reversed(places[:-1]):
+        outcome = history.seen(place).outcome
+        if outcome and result and outcome != result:
+            break
+        count, result = count + 1, outcome or result
+    return count
+
+
+def _cycle(history: History, places: Sequence[int], limit: int) -> Noticed | None:
+    """Whether two to eight steps were there several times by now, in the same order."""
+    if not limit or len(places) < limit:
+        return None
+    for rounds in _rounds(limit, len(places)):
+        region = _Region(history, places[-rounds])
+        members = {step for step in region.after if step in region.old}
+        if 2 <= len(members) <= _LONGEST and region.nothing_new and region.orderly:
+            often = sum(1 for step in members if region.times[step] >= limit)
+            if often >= max(2, _COMPLETE * len(members)):
+                return Noticed("cycle", rounds, places[-rounds], region.round_tokens)
+    return None
+
+
+class _Region:
+    """The steps from one number on that say something: what was done and, for tools, what came of it.
+
+    Attributes:
+        after: These steps, but for the first; a prompt that was never there before is left out.
+        old: Those that were there more than once, the first included.
+        times: How often each was there, here or shortly before.
+        tokens: What each step stands for.
+    """
+
+    __slots__ = ("_between_turns", "after", "old", "times", "tokens")
+
+    def __init__(self, history: History, first: int, results: bool = True) -> None:
+        begin = max(history.first, first - 2 * _LONGEST)
+        steps = _identities(history, begin, results)
+        self.tokens = dict(steps)
+        self.times = Counter(step for step, _ in steps)
+        here = Counter(step for step, _ in steps[first - begin :])
+        self.old = frozenset(step for step, count in here.items() if count > 1)
+        self.after = [
+            step for step, token in steps[first - begin + 1 :] if is_tool(token) or step in self.old
+        ]
+        self._between_turns = first < history.turn
+
+    @property
+    def round_tokens(self) -> frozenset[int]:
+        """What one round is made of."""
+        return frozenset(self.tokens[step] for step in self.old)
+
+    @property
+    def nothing_new(self) -> bool:
+        """Whether the steps are, but for strays, old ones."""
+        old = sum(1 for step in self.after if step in self.old)
+        if self._between_turns:
+            return old >= len(self.after) * _REPEATED_BETWEEN_TURNS
+        return old > len(self.after) * _REPEATED
+
+    @property
+    def orderly(self) -> bool:
+        """Whether each round takes the same steps in the same order, more or less."""
+        rounds: list[list[int]] = [[]]
+        for step in self.after:
+            if step in self.old:
+                rounds[-1].append(step)
+                if step == self.after[-1]:
+                    rounds.append([])
+        rounds.pop()
+        if not rounds or sum(map(len, rounds)) > _LONGEST * _ROOM * len(rounds):
+            return False
+        pairs = list(pairwise(rounds))
+        alike = sum(_common(a, b) / max(len(a), len(b)) for a, b in pairs)
+        return alike >= _ALIKE * len(pairs)
+
+
+def _identities(history: History, begin: int, results: bool) -> list[tuple[int, int]]:
+    """Steps as (identity, token); a running tool has the result of the last time, until it is known."""
+    last: dict[int, int] = {}
+    steps: list[tuple[int, int]] = []
+    for seen in history.since(begin):
+        outcome = 0
+        if results and is_tool(seen.token):
+            outcome = last[seen.token] = seen.outcome or last.get(seen.token, 0)
+        steps.append((seen.token ^ (outcome << 20), seen.token))
+    return steps
+
+
+def _common(one: list[int], other: list[int]) -> int:
+    """Length of the longest common subsequence."""
+    row = [0] * (len(other) + 1)
+    for a in one:
+        before = 0
+        for index, b in enumerate(other, 1):
+            before, row[index] = row[index], before + 1 if a == b else max(row[index], row[index - 1])
+    return row[-1]

@@ -1,0 +1,112 @@
+"""What one agent did lately, packed: 24 bytes a step, so that thousands of sessions can be remembered."""
+
+from __future__ import annotations
+
+import struct
+import time
+from typing import NamedTuple
+
+__all__ = ["FAILED", "History", "Seen", "now"]
+
+_STEP = struct.Struct("<QQII")
+_SIZE = _STEP.size
+_TOKEN = struct.Struct("<Q")
+_KEPT = 256
+"""Steps that an open session remembers."""
+_SETTLED = 24
+"""Steps that stay of a session between two requests: three times the longest cycle."""
+FAILED = 0x8000_0000
+"""Outcomes with this bit are errors."""
+
+
+class Seen(NamedTuple):
+    """One step of the past.
+
+    Attributes:
+        token: Who was asked what; tools have odd ones, prompts even ones.
+        span_id: Its span, 0 if there was none.
+        outcome: Fingerprint of what came of it; 0 while it runs or when nobody knows.
+        ended: Milliseconds on the clock of `now`; 0 while it runs.
+    """
+
+    token: int
+    span_id: int
+    outcome: int
+    ended: int
+
+
+def now(time_ns: int | None = None) -> int:
+    """A clock of 32 bits in milliseconds, never 0; the present when no UTC time is given."""
+    return (((time.time_ns() if time_ns is None else time_ns) // 1_000_000) & 0xFFFF_FFFF) or 1
+
+
+class History:
+    """The last steps of one agent, oldest first.
+
+    Attributes:
+        first: Number of the oldest step that is remembered; numbers go on from there.
+        turn: Number of the first step of the turn that is going on.
+    """
+
+    __slots__ = ("_packed", "first", "turn")
+
+    def __init__(self) -> None:
+        self._packed = bytearray()
+        self.first = 0
+        self.turn = 0
+
+    def __len__(self) -> int:
+        return len(self._packed) // _SIZE
+
+    def new_turn(self) -> None:
+        """What comes now belongs to another turn of the agent."""
+        self.turn = self.first + len(self)
+
+    def add(self, token: int, span_id: int = 0, outcome: int = 0, ended: int = 0) -> int:
+        """Note a step; its number."""
+        if len(self._packed) >= 2 * _KEPT * _SIZE:
+            self._forget(_KEPT)
+        number = self.first + len(self)
+        self._packed += _STEP.pack(token, span_id, outcome, ended)
+        return number
+
+    def settle(self) -> None:
+        """Forget all but the last few steps: nobody is working any more."""
+        if len(self) > _SETTLED:
+            self._forget(_SETTLED)
+        self._packed = bytearray(self._packed)  # without the room to grow
+        self.new_turn()
+
+    def _forget(self, kept: int) -> None:
+        self.first += len(self) - kept
+        del self._packed[: len(self._packed) - kept * _SIZE]
+
+    def end(self, number: int, span_id: int, outcome: int, ended: int) -> None:
+        """A step that was noted when it started has ended."""
+        at = (number - self.first) * _SIZE
+        if at >= 0:
+            _STEP.pack_into(self._packed, at, _STEP.unpack_from(self._packed, at)[0], span_id, outcome, ended)
+
+    def drop(self, number: int) -> None:
+        """A step was noted that is not made after all; only the last one can be dropped."""
+        if number == self.first + len(self) - 1:
+            del self._packed[-_SIZE:]
+
+    def places(self, token: int) -> list[int]:
+        """Numbers of the steps with this token, oldest first."""
+        packed, wanted = self._packed, _TOKEN.pack(token)
+        found: list[int] = []
+        at = packed.find(wanted)
+        while at >= 0:
+            if at % _SIZE == 0:
+                found.append(self.first + at // _SIZE)
+            at = packed.find(wanted, at + 1)
+        return found
+
+    def seen(self, number: int) -> Seen:
+        """One step."""
+        return Seen._make(_STEP.unpack_from(self._packed, (number - self.first) * _SIZE))
+
+    def since(self, number: int) -> list[Seen]:
+        """All steps from this one on."""
+        return [Seen._make(step) for step in _STEP.iter_unpack(self._packed[(number - self.first) * _SIZE :])]
