@@ -13,7 +13,6 @@ from otel_agentops.config import Config, ConfigError
 from otel_agentops.exits import Exits
 from otel_agentops.failsafe import failsafe, logger, warn_once
 from otel_agentops.instrumentation import registry
-from otel_agentops.pricing import Adjust, Alias, Price, PriceBook
 from otel_agentops.spans import Recorder, current, drain, end_streams, price_book, use, wants_session
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer, TracerProvider
 
     from otel_agentops.accounting import Finding, Ledger
+    from otel_agentops.pricing import Adjust, Alias, Price, PriceBook
     from otel_agentops.records import ModelCall
 
 __all__ = [
