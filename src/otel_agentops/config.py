@@ -74,6 +74,7 @@ class Config:
         metrics_protocol: The same for OTLP metrics.
         sdk_disabled: `OTEL_SDK_DISABLED`.
         config_file: `OTEL_CONFIG_FILE`, a declarative configuration; None for the variables.
+        configurator: `OTEL_PYTHON_CONFIGURATOR`, the one that the launcher uses; None for the first.
         otlp: The variables of OTLP exporters as they stand, for `export/destination.py`; they may hold
             credentials, so they are never shown.
     """
@@ -103,6 +104,7 @@ class Config:
     metrics_protocol: str = "http/protobuf"
     sdk_disabled: bool = False
     config_file: str | None = None
+    configurator: str | None = None
     otlp: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -358,6 +360,7 @@ _VARIABLES: tuple[tuple[str, str, Callable[[str, Any], Any]], ...] = (
     (_OTLP + "METRICS_PROTOCOL", "metrics_protocol", _PROTOCOL),
     ("OTEL_SDK_DISABLED", "sdk_disabled", _flag),
     ("OTEL_CONFIG_FILE", "config_file", _text),
+    ("OTEL_PYTHON_CONFIGURATOR", "configurator", _text),
 )
 """Rows of (variable, setting, reader), later rows winning; tests hold `docs/settings.md` to them."""
 

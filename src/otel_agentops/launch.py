@@ -23,7 +23,8 @@ def attach() -> None:
     config = Config.load()
     if config.sdk_disabled or config.switched_off:
         return
-    providers.declare(config, applied=bool(entry_points(group="opentelemetry_configurator")))
+    names = {point.name for point in entry_points(group="opentelemetry_configurator")}
+    providers.declare(config, applied=bool(names) and config.configurator in {None, *names})
     runtime.launch(config)
 
 
@@ -35,7 +36,7 @@ def instrument(options: dict[str, Any]) -> None:
     }
     config = Config.load(**settings)
     if not (config.sdk_disabled or config.switched_off):
-        runtime.launch(config, **objects)
+        runtime.launch(config, **objects, again=bool(options))
 
 
 def _usable(name: str, value: object) -> bool:

@@ -190,13 +190,19 @@ def launch(
     config: Config,
     tracer_provider: TracerProvider | None = None,
     meter_provider: MeterProvider | None = None,
+    *,
+    again: bool = False,
 ) -> None:
     """Start recording for `opentelemetry-instrument`, until an `init()` of the program takes over.
 
-    Again with other settings, as an option of a declarative file may come late, they hold.
+    Args:
+        config: The settings.
+        tracer_provider: Write to this provider instead of the global one.
+        meter_provider: The same for metrics.
+        again: Whether these settings hold where it has been started already, since somebody gave them.
     """
     with _lock:
-        if _runtime is not None and (not _runtime.launched or _runtime.config == config):
+        if _runtime is not None and not (again and _runtime.launched):
             return
         wanted = registry.wanted(config.instrument, config.disabled, strict=False)
         _start(config, price_book(config), wanted, (), tracer_provider, meter_provider, launched=True)
