@@ -40,15 +40,11 @@ def test_spans_of_others_are_priced(here: World, variables: dict[str, str]) -> N
     here.run(FOREIGN, **variables)
     (span,) = here.spans
     assert span.attributes["gen_ai.usage.cost"] == float(cost_of())
-    assert span.resource.get("telemetry.auto.version") is None or not variables
 
 
 def test_the_distro_keeps_its_pipeline(here: World) -> None:
     """With a distro nothing is built beside it: one provider, one exporter, one span."""
-    program = (
-        CALL + "from opentelemetry import trace\nprint(trace.get_tracer_provider()._active_span_processor)"
-    )
-    done = here.run(program.rpartition("\n")[0])
+    done = here.run(CALL)
     (span,) = here.spans
     assert "telemetry.auto.version" in span.resource  # the configurator's mark
     assert done.stderr == ""
