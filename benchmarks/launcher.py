@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.driver import Result, Row, Spread, environment, main
 
-PAIRS = 15
+ROUNDS = 15
 LAUNCHER = str(Path(sys.executable).parent / "opentelemetry-instrument")
 _OFF = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "otel_agentops"}
 _SETTINGS = {
@@ -35,25 +35,31 @@ def _cpu_ms(seed: int, more: dict[str, str]) -> float:
 
 
 def measure() -> Result:
-    """Pairs of starts, with and without us, each pair in turn."""
-    for side in ({}, _OFF):
-        _cpu_ms(0, side)  # writes the bytecode
-    with_us: list[float] = []
-    alone: list[float] = []
-    for seed in range(PAIRS):
-        for side in (with_us, alone) if seed % 2 else (alone, with_us):
-            side.append(_cpu_ms(seed, {} if side is with_us else _OFF))
-    over = sorted(ours - bare for ours, bare in zip(with_us, alone, strict=True))
-    third = PAIRS // 5  # a start that met a slow phase of the machine says nothing about us
-    builds = "joins the distro's" if find_spec("opentelemetry.distro") else "builds the"
-    return Result(
-        "launcher",
-        f"An empty program under opentelemetry-instrument; zero code {builds} pipeline",
-        [
-            Row("over the launcher alone: ms", Spread.of(over[third:-third]), 1, 60.0),
-            Row("the launcher alone, ours switched off: ms", Spread.of(alone), 1),
-        ],
-    )
+    """Rounds of starts, with and without us, each arm of a round in another place."""
+    arms = {"alone": _OFF, "spans": {}, "all": {"OTEL_METRICS_EXPORTER": "otlp"}}
+    names = list(arms)
+    for name in names:
+        _cpu_ms(0, arms[name])  # writes the bytecode
+    took: dict[str, list[float]] = {name: [] for name in names}
+    for seed in range(ROUNDS):
+        turn = seed % len(names)
+        for name in names[turn:] + names[:turn]:
+            took[name].append(_cpu_ms(seed, arms[name]))
+
+    def over(name: str) -> Spread:
+        """Without the extremes: a start that met a slow phase of the machine says nothing about us."""
+        each = sorted(ours - bare for ours, bare in zip(took[name], took["alone"], strict=True))
+        return Spread.of(each[ROUNDS // 5 : -(ROUNDS // 5)])
+
+    joins = find_spec("opentelemetry.distro") is not None
+    rows = [
+        Row("over the launcher alone: ms", over("spans"), 1, 60.0),
+        Row("the launcher alone, ours switched off: ms", Spread.of(took["alone"]), 1),
+    ]
+    if not joins:  # else the distro has them in both arms, or in neither
+        rows.insert(1, Row("the same with metrics, as is the default: ms", over("all"), 1, 60.0))
+    title = "joins the distro's pipeline" if joins else "builds the pipeline"
+    return Result("launcher", f"An empty program under opentelemetry-instrument; zero code {title}", rows)
 
 
 if __name__ == "__main__":

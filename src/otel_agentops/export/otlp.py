@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from otel_agentops.export.answers import Answer, Verdict
+from otel_agentops.export.importing import importing
 from otel_agentops.export.wire import EncodedSpan, encode, request
 from otel_agentops.failsafe import failsafe, warn_once
 
@@ -34,7 +35,12 @@ _PACK_BYTES = {"grpc": 3_000_000, "http/protobuf": 8_000_000}
 
 
 def connect(destination: Destination) -> Transport:
-    """A transport to a destination; imports only what that one needs."""
+    """A transport to a destination; imports only what that one needs, and only now."""
+    with importing():
+        return _connect(destination)
+
+
+def _connect(destination: Destination) -> Transport:
     from otel_agentops import __version__  # noqa: PLC0415 - it is still being imported when this module is
 
     agent = f"otel-agentops/{__version__}"
@@ -72,7 +78,7 @@ class OtlpExporter(SpanExporter):
         self.why: Callable[[], str] = str
         self._destination = destination
         self._limit = _PACK_BYTES[destination.protocol]
-        self._transport = connect(destination)
+        self._transport: Transport | None = None  # importing one takes as long as all the rest of us
         self._process = os.getpid()
         self._stopped = Event()
 
@@ -81,8 +87,8 @@ class OtlpExporter(SpanExporter):
         if self._stopped.is_set():
             warn_once("exporter stopped", "spans ended after the shutdown; they are not exported")
             return SpanExportResult.FAILURE
-        if self._process != os.getpid():  # the parent goes on with its connection
-            self._transport, self._process = connect(self._destination), os.getpid()
+        if not self._ready():
+            return SpanExportResult.FAILURE
         end = time.monotonic() + self._destination.timeout_s
         encoded: list[EncodedSpan] = []
         for span in spans:
@@ -91,6 +97,17 @@ class OtlpExporter(SpanExporter):
         sent = [self._deliver(portion, end) for portion in packs(encoded, self._limit)]
         complete = all(sent) and len(encoded) == len(spans)
         return SpanExportResult.SUCCESS if complete else SpanExportResult.FAILURE
+
+    def _ready(self) -> bool:
+        if self._transport is not None and self._process == os.getpid():
+            return True
+        self._process = os.getpid()  # after a fork the parent goes on with its connection
+        try:
+            self._transport = connect(self._destination)
+        except OSError as error:  # a certificate that cannot be read
+            self._transport = None
+            warn_once(f"no transport {self._destination!r}", "spans cannot be sent: %s%s", error, self.why())
+        return self._transport is not None
 
     def _deliver(self, portion: list[EncodedSpan], end: float) -> bool:
         answer = self._attempts(request(portion), end)
@@ -113,8 +130,10 @@ class OtlpExporter(SpanExporter):
 
     def _attempts(self, body: bytes, end: float) -> Answer:
         """Try, and again while it makes sense and there is time."""
+        transport = self._transport
+        assert transport is not None  # noqa: S101 - `export` saw to it
         for attempt in range(_ATTEMPTS):
-            answer = self._transport.send(body, max(end - time.monotonic(), 0.001))
+            answer = transport.send(body, max(end - time.monotonic(), 0.001))
             if answer.verdict is not Verdict.LATER:
                 break
             wait = answer.retry_after_s
@@ -127,7 +146,8 @@ class OtlpExporter(SpanExporter):
     def shutdown(self) -> None:
         """Stop; a wait between two attempts ends at once."""
         self._stopped.set()
-        self._transport.close()
+        if self._transport is not None:
+            self._transport.close()
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Nothing is kept here."""

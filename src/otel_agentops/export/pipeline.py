@@ -7,8 +7,9 @@ everything else together.
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.resources import Resource
@@ -74,7 +75,7 @@ class Pipeline:
         names = config.metrics if config.metrics is not None else () if exporters else ("otlp",)
         with _set_up("metric", ",".join(names)):
             if self.meter_provider is None:
-                self.meter_provider = _meter_provider(names, config.metrics_protocol, self._resource)
+                self.meter_provider = _meter_provider(names, config, self._resource)
 
     def _connect(self, name: object, exporter: SpanExporter | None, doubt: Doubt | None) -> None:
         if exporter is None:
@@ -244,9 +245,9 @@ def _grpc_url(url: str, config: Config) -> SpanExporter:
 
 def _to(config: Config, protocol: str, url: str | None) -> SpanExporter:
     destination = resolve(config.otlp, protocol, url)
-    if not only_stock(config.otlp):
-        with suppress(ImportError):  # of `requests`, which the stock exporter may do without one day
-            return OtlpExporter(destination)
+    # `requests` comes with the stock exporter, which may do without it one day
+    if not only_stock(config.otlp) and (protocol == "grpc" or find_spec("requests") is not None):
+        return OtlpExporter(destination)
     if protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415
             OTLPSpanExporter as Grpc,
@@ -286,7 +287,7 @@ def _installed(group: str, name: str, setting: str) -> Any:
     return found[name].load()
 
 
-def _meter_provider(names: tuple[str, ...], protocol: str, resource: Resource) -> MeterProvider | None:
+def _meter_provider(names: tuple[str, ...], config: Config, resource: Resource) -> MeterProvider | None:
     wanted = [name for name in names if name != "none"]
     if not wanted:
         return None
@@ -294,21 +295,35 @@ def _meter_provider(names: tuple[str, ...], protocol: str, resource: Resource) -
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader  # noqa: PLC0415
 
     with signals_elsewhere():
-        readers = [PeriodicExportingMetricReader(_metric_exporter(name, protocol)) for name in wanted]
+        readers = [PeriodicExportingMetricReader(_metric_exporter(name, config)) for name in wanted]
     return MeterProvider(readers, resource=resource, shutdown_on_exit=False)
 
 
-def _metric_exporter(name: str, protocol: str) -> Any:
-    if name == "otlp" and protocol == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import (  # noqa: PLC0415
-            OTLPMetricExporter as Grpc,
-        )
+_NOT_LATER = (
+    "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+    "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+)
+"""The reader asks an exporter for these at once."""
 
-        return Grpc()
-    if name == "otlp":
-        from opentelemetry.exporter.otlp.proto.http.metric_exporter import (  # noqa: PLC0415
-            OTLPMetricExporter,
-        )
 
-        return OTLPMetricExporter()
-    return _installed("opentelemetry_metrics_exporter", name, "OTEL_METRICS_EXPORTER")()
+def _metric_exporter(name: str, config: Config) -> Any:
+    if name != "otlp":
+        return _installed("opentelemetry_metrics_exporter", name, "OTEL_METRICS_EXPORTER")()
+    make = _grpc_metrics if config.metrics_protocol == "grpc" else _http_metrics
+    if any(config.otlp.get(variable) for variable in _NOT_LATER):
+        return make()
+    from otel_agentops.export.later import LateMetricExporter  # noqa: PLC0415 - with the SDK's metrics
+
+    return LateMetricExporter(make)
+
+
+def _grpc_metrics() -> Any:
+    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter  # noqa: PLC0415
+
+    return OTLPMetricExporter()
+
+
+def _http_metrics() -> Any:
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415
+
+    return OTLPMetricExporter()
