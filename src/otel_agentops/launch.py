@@ -26,6 +26,7 @@ def attach() -> None:
     names = {point.name for point in entry_points(group="opentelemetry_configurator")}
     providers.declare(config, applied=bool(names) and config.configurator in {None, *names})
     runtime.launch(config)
+    providers.explain_theirs(config)
 
 
 def instrument(options: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from otel_agentops.config import Config
     from otel_agentops.export import Pipeline
 
-__all__ = ["declare", "own_pipeline", "provide"]
+__all__ = ["declare", "explain_theirs", "own_pipeline", "provide"]
 
 _pipeline: Pipeline | None = None
 _joined: WeakSet[Any] = WeakSet()
@@ -84,6 +84,14 @@ def declare(config: Config, applied: bool = False) -> None:
         from otel_agentops.export import apply_file  # noqa: PLC0415 - as below
 
         apply_file(config.config_file)
+
+
+def explain_theirs(config: Config) -> None:
+    """Say why the spans of a pipeline that the launcher's distro built do not arrive."""
+    if _pipeline is None and hasattr(trace.get_tracer_provider(), "add_span_processor"):
+        from otel_agentops.export import listen  # noqa: PLC0415 - as below
+
+        listen(config)
 
 
 def _connect(

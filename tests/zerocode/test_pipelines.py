@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,6 +49,24 @@ def test_the_distro_keeps_its_pipeline(here: World) -> None:
     (span,) = here.spans
     assert "telemetry.auto.version" in span.resource  # the configurator's mark
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_failures_of_the_distro_are_explained(here: World, protocol: str) -> None:
+    """The distro's exporter fails and says so; one line of ours adds which setting, and what to set."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        endpoint = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    done = here.run(
+        CALL + "import time; time.sleep(2)",
+        OTEL_EXPORTER_OTLP_ENDPOINT=endpoint,
+        OTEL_EXPORTER_OTLP_PROTOCOL=protocol,
+        OTEL_EXPORTER_OTLP_TIMEOUT="2",
+        OTEL_BSP_SCHEDULE_DELAY="100",
+    )
+    assert done.stdout == ANSWER
+    said = f"OTEL_EXPORTER_OTLP_ENDPOINT='{endpoint}', protocol {protocol}: nobody listens on"
+    assert done.stderr.count(said) == 1
+    assert "opentelemetry" in done.stderr.lower() or "export" in done.stderr  # theirs is still printed
 
 
 FILE = """
