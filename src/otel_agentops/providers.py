@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+import wrapt
 from opentelemetry import metrics, trace
 
 from otel_agentops.failsafe import failsafe, warn_once
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import TracerProvider
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from otel_agentops.config import Config
     from otel_agentops.export import Pipeline
 
-__all__ = ["declare", "explain_theirs", "own_pipeline", "provide"]
+__all__ = ["declare", "explain_theirs", "own_pipeline", "prepare", "provide"]
 
 _pipeline: Pipeline | None = None
 _joined: WeakSet[Any] = WeakSet()
@@ -84,6 +85,21 @@ def declare(config: Config, applied: bool = False) -> None:
         from otel_agentops.export import apply_file  # noqa: PLC0415 - as below
 
         apply_file(config.config_file)
+
+
+def prepare(modules: Iterable[str] | None = None) -> None:
+    """Import what sends the spans of a pipeline of ours.
+
+    Args:
+        modules: Do it when one of these is imported, which takes longer anyway; now when None.
+    """
+    pipeline = _pipeline
+    if pipeline is None:
+        return
+    if modules is None:
+        pipeline.prepare()
+    for module in modules or ():
+        wrapt.register_post_import_hook(lambda _module: pipeline.prepare(), module)
 
 
 def explain_theirs(config: Config) -> None:

@@ -183,6 +183,7 @@ def init(
         if instrumentor.name not in wanted:  # by the launcher, which knows the variables alone
             instrumentor.uninstrument()
     _install(wanted)
+    providers.prepare()
     return runtime
 
 
@@ -195,11 +196,7 @@ def launch(
 ) -> None:
     """Start recording for `opentelemetry-instrument`, until an `init()` of the program takes over.
 
-    Args:
-        config: The settings.
-        tracer_provider: Write to this provider instead of the global one.
-        meter_provider: The same for metrics.
-        again: Whether these settings hold where it has been started already, since somebody gave them.
+    `again`: whether these settings hold where it has been started already, since somebody gave them.
     """
     with _lock:
         if _runtime is not None and not (again and _runtime.launched):
@@ -207,6 +204,7 @@ def launch(
         wanted = registry.wanted(config.instrument, config.disabled, strict=False)
         _start(config, price_book(config), wanted, (), tracer_provider, meter_provider, launched=True)
     _install(wanted)
+    providers.prepare([module for instrumentor in registry.loaded() for module in instrumentor.modules])
 
 
 def launched() -> None:

@@ -6,8 +6,6 @@ import shutil
 import sys
 from pathlib import Path
 
-import pytest
-
 from export.collector import http_collector
 from export.test_export import METRICS, PROGRAM, SPANS, run
 
@@ -40,20 +38,6 @@ else:
 def test_a_fork_waits_for_an_import() -> None:
     """A child is never made in the middle of an import of ours, which it could not end."""
     run(FORK)
-
-
-NOTHING_TO_SEND = """
-import sys, otel_agentops as ao
-ao.init()
-ao.flush()
-print(sorted({"requests", "grpc"} & set(sys.modules)))
-"""
-
-
-@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
-def test_nothing_is_imported_for_nothing(protocol: str) -> None:
-    """A program that makes no span pays for no transport, neither of spans nor of metrics."""
-    assert run(NOTHING_TO_SEND, OTEL_EXPORTER_OTLP_PROTOCOL=protocol).stdout == "[]\n"
 
 
 def test_a_temporality_is_kept() -> None:

@@ -32,10 +32,14 @@ class LateMetricExporter(MetricExporter):
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
     ) -> MetricExportResult:
         """Pass on; called by the reader, one call at a time."""
-        if self._made is None:
-            with importing():
+        return self.prepare().export(metrics_data, timeout_millis, **kwargs)
+
+    def prepare(self) -> MetricExporter:
+        """Import and make it now."""
+        with importing():
+            if self._made is None:
                 self._made = self._make()
-        return self._made.export(metrics_data, timeout_millis, **kwargs)
+            return self._made
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
         """Pass on."""

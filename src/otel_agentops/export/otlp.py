@@ -87,7 +87,7 @@ class OtlpExporter(SpanExporter):
         if self._stopped.is_set():
             warn_once("exporter stopped", "spans ended after the shutdown; they are not exported")
             return SpanExportResult.FAILURE
-        if not self._ready():
+        if not self.prepare():
             return SpanExportResult.FAILURE
         end = time.monotonic() + self._destination.timeout_s
         encoded: list[EncodedSpan] = []
@@ -98,7 +98,8 @@ class OtlpExporter(SpanExporter):
         complete = all(sent) and len(encoded) == len(spans)
         return SpanExportResult.SUCCESS if complete else SpanExportResult.FAILURE
 
-    def _ready(self) -> bool:
+    def prepare(self) -> bool:
+        """Import and open the transport, if it is not; False if that cannot be done."""
         if self._transport is not None and self._process == os.getpid():
             return True
         self._process = os.getpid()  # after a fork the parent goes on with its connection

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from otel_agentops.export.later import LateMetricExporter
+
 __all__ = ["Pipeline", "span_exporter"]
 
 
@@ -57,6 +59,7 @@ class Pipeline:
         self.tracer_provider.add_span_processor(self._switch)
         self.meter_provider: MeterProvider | None = None
         self._spans: list[_Counted] = []
+        self._late: list[LateMetricExporter] = []
         self.start(config, exporters)
 
     def start(self, config: Config, exporters: Sequence[SpanExporter | str] = ()) -> None:
@@ -75,7 +78,14 @@ class Pipeline:
         names = config.metrics if config.metrics is not None else () if exporters else ("otlp",)
         with _set_up("metric", ",".join(names)):
             if self.meter_provider is None:
-                self.meter_provider = _meter_provider(names, config, self._resource)
+                self.meter_provider = _meter_provider(names, config, self._resource, self._late)
+
+    def prepare(self) -> None:
+        """Import what sends, which is else put off until there is something to send."""
+        exporters: list[_Counted | LateMetricExporter] = [*self._spans, *self._late]
+        for exporter in exporters:
+            with failsafe("preparing an exporter"):
+                exporter.prepare()
 
     def _connect(self, name: object, exporter: SpanExporter | None, doubt: Doubt | None) -> None:
         if exporter is None:
@@ -166,6 +176,11 @@ class _Counted(SpanExporter):
         finally:
             self._note(result, len(spans))
         return result
+
+    def prepare(self) -> None:
+        """Pass on, to those that can."""
+        if isinstance(self._exporter, OtlpExporter):
+            self._exporter.prepare()
 
     def _note(self, result: SpanExportResult, number: int) -> None:
         if result is SpanExportResult.SUCCESS:
@@ -287,7 +302,9 @@ def _installed(group: str, name: str, setting: str) -> Any:
     return found[name].load()
 
 
-def _meter_provider(names: tuple[str, ...], config: Config, resource: Resource) -> MeterProvider | None:
+def _meter_provider(
+    names: tuple[str, ...], config: Config, resource: Resource, late: list[LateMetricExporter]
+) -> MeterProvider | None:
     wanted = [name for name in names if name != "none"]
     if not wanted:
         return None
@@ -295,7 +312,7 @@ def _meter_provider(names: tuple[str, ...], config: Config, resource: Resource) 
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader  # noqa: PLC0415
 
     with signals_elsewhere():
-        readers = [PeriodicExportingMetricReader(_metric_exporter(name, config)) for name in wanted]
+        readers = [PeriodicExportingMetricReader(_metric_exporter(name, config, late)) for name in wanted]
     return MeterProvider(readers, resource=resource, shutdown_on_exit=False)
 
 
@@ -306,7 +323,7 @@ _NOT_LATER = (
 """The reader asks an exporter for these at once."""
 
 
-def _metric_exporter(name: str, config: Config) -> Any:
+def _metric_exporter(name: str, config: Config, late: list[LateMetricExporter]) -> Any:
     if name != "otlp":
         return _installed("opentelemetry_metrics_exporter", name, "OTEL_METRICS_EXPORTER")()
     make = _grpc_metrics if config.metrics_protocol == "grpc" else _http_metrics
@@ -314,7 +331,8 @@ def _metric_exporter(name: str, config: Config) -> Any:
         return make()
     from otel_agentops.export.later import LateMetricExporter  # noqa: PLC0415 - with the SDK's metrics
 
-    return LateMetricExporter(make)
+    late.append(LateMetricExporter(make))
+    return late[-1]
 
 
 def _grpc_metrics() -> Any:
