@@ -65,6 +65,7 @@ class Config:
             nothing about its prompt to somebody without the key.
         exit_timeout_s: Seconds that the end of the process may wait for the last spans.
         flush_on_sigterm: Whether SIGTERM sends the last spans where the program does not handle it.
+        propagate_threads: Whether threads run inside the scope that they are started in.
         instrument: Names of the libraries to instrument; None means all that are known.
         disabled: Names never to instrument (`OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`).
         traces: Names of span exporters, by `OTEL_TRACES_EXPORTER`.
@@ -96,6 +97,7 @@ class Config:
     digest_key: bytes | None = None
     exit_timeout_s: float = 2.0
     flush_on_sigterm: bool = True
+    propagate_threads: bool = False
     instrument: tuple[str, ...] | None = None
     disabled: tuple[str, ...] = ()
     traces: tuple[str, ...] = ("otlp",)
@@ -320,6 +322,7 @@ _ARGUMENTS: dict[str, Callable[[str, Any], Any]] = {
     "digest_key": _key,
     "exit_timeout_s": _seconds,
     "flush_on_sigterm": _flag,
+    "propagate_threads": _flag,
     "instrument": _names,
     "traces": _names,
     "metrics": _names,
@@ -349,6 +352,7 @@ _VARIABLES: tuple[tuple[str, str, Callable[[str, Any], Any]], ...] = (
     ("OTEL_AGENTOPS_DIGEST_KEY", "digest_key", _key),
     ("OTEL_AGENTOPS_EXIT_TIMEOUT", "exit_timeout_s", _seconds),
     ("OTEL_AGENTOPS_FLUSH_ON_SIGTERM", "flush_on_sigterm", _flag),
+    ("OTEL_AGENTOPS_PROPAGATE_THREADS", "propagate_threads", _flag),
     ("OTEL_AGENTOPS_INSTRUMENT", "instrument", _names),
     ("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "disabled", _names),
     ("OTEL_TRACES_EXPORTER", "traces", _names),

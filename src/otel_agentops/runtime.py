@@ -12,7 +12,7 @@ from otel_agentops import providers
 from otel_agentops.config import Config, ConfigError
 from otel_agentops.exits import Exits
 from otel_agentops.failsafe import failsafe, logger, warn_once
-from otel_agentops.instrumentation import registry
+from otel_agentops.instrumentation import registry, threads
 from otel_agentops.spans import Recorder, current, drain, end_streams, price_book, use, wants_session
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ def init(
     digest_key: bytes | str | None = None,
     exit_timeout_s: float | None = None,
     flush_on_sigterm: bool | None = None,
+    propagate_threads: bool | None = None,
 ) -> Runtime:
     """Start recording; everything has a default. A second call changes nothing.
 
@@ -138,6 +139,7 @@ def init(
         exit_timeout_s: Seconds that the end of the process may wait for the last spans (default 2).
         flush_on_sigterm: Send the last spans also when SIGTERM ends the process (default: yes); only for
             a pipeline of ours, and only where the program does not handle SIGTERM itself.
+        propagate_threads: Run threads inside the session or agent that they are started in (default: no).
 
     Raises:
         ConfigError: A setting has a value that is not allowed; names setting, value and allowed values.
@@ -160,6 +162,7 @@ def init(
         digest_key=digest_key,
         exit_timeout_s=exit_timeout_s,
         flush_on_sigterm=flush_on_sigterm,
+        propagate_threads=propagate_threads,
         instrument=instrument,
     )
     wanted = registry.wanted(config.instrument, config.disabled, strict=instrument is not None)
@@ -179,10 +182,8 @@ def init(
         runtime = _start(
             config, book, wanted, exporters, tracer_provider, meter_provider, on_finding=on_finding
         )
-    for instrumentor in registry.loaded():
-        if instrumentor.name not in wanted:  # by the launcher, which knows the variables alone
-            instrumentor.uninstrument()
-    _install(wanted)
+    registry.drop_others(wanted)  # those of the launcher, which knows the variables alone
+    registry.install(wanted)
     providers.prepare()
     return runtime
 
@@ -203,7 +204,7 @@ def launch(
             return
         wanted = registry.wanted(config.instrument, config.disabled, strict=False)
         _start(config, price_book(config), wanted, (), tracer_provider, meter_provider, launched=True)
-    _install(wanted)
+    registry.install(wanted)
     providers.prepare([module for instrumentor in registry.loaded() for module in instrumentor.modules])
 
 
@@ -236,14 +237,9 @@ def _start(
     )
     use(recorder)
     _runtime = Runtime(config, recorder, provider, launched)
+    threads.propagate(config.propagate_threads)
     _exits.arm(pipeline is not None, config.flush_on_sigterm, config.exit_timeout_s)
     return _runtime
-
-
-def _install(wanted: Iterable[str]) -> None:
-    for name in wanted:
-        with failsafe(f"instrumenting {name}"):
-            registry.instrumentor(name).instrument()
 
 
 # --- sessions of scripts ---
@@ -277,6 +273,8 @@ def instrument(*names: str) -> None:
     """
     for instrumentor in registry.checked(names) or registry.every():
         instrumentor.instrument()
+    if not names and _runtime is not None:
+        threads.propagate(_runtime.config.propagate_threads)
 
 
 def uninstrument(*names: str) -> None:
@@ -287,6 +285,8 @@ def uninstrument(*names: str) -> None:
     """
     for instrumentor in registry.checked(names) or registry.loaded():
         instrumentor.uninstrument()
+    if not names:
+        threads.propagate(False)
 
 
 def tracer(name: str) -> Tracer:
@@ -356,8 +356,7 @@ def _stop(timeout_s: float | None, flush_theirs: bool) -> bool:
     with _exits.finishing():
         _end_open()
         with failsafe("shutting down"):
-            for instrumentor in registry.loaded():
-                instrumentor.uninstrument()
+            uninstrument()
             use(None)
         pipeline = providers.own_pipeline(runtime.provider)
         if pipeline is not None:

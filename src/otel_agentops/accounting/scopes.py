@@ -258,5 +258,5 @@ class Scopes:
 _LOST = (
     "a call ran outside every session and agent while some were open, probably in a thread that was"
     " started without its context; it counts to the process only. Run the thread's work in"
-    " contextvars.copy_context() to keep it inside"
+    " contextvars.copy_context(), or set init(propagate_threads=True), to keep it inside"
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -139,6 +140,7 @@ class Block:
 
     def __init__(self, make: Make) -> None:
         self._make = make
+        self._inside: list[Handle] = []
 
     def __call__(self, target: T) -> T:
         """Decorate: every call of the function opens one."""
@@ -160,19 +162,29 @@ class Block:
 
     def __enter__(self) -> Handle:
         handle = self.start()
+        self._inside.append(handle)
         _entered.set((*_entered.get(), (self, handle)))
         return handle
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        handle = self._entered_here()
+        if handle is None and self._inside:
+            handle = self._inside[-1]  # entered in another context, as by web frameworks' dependencies
+        if handle is not None:
+            with suppress(ValueError):
+                self._inside.remove(handle)
+            handle._end(error)
+
+    def _entered_here(self) -> Handle | None:
         entered = list(_entered.get())
         for index in range(len(entered) - 1, -1, -1):
             if entered[index][0] is self:
                 _, handle = entered.pop(index)
                 _entered.set(tuple(entered))
-                handle._end(error)
-                return
+                return handle
+        return None
 
     async def __aenter__(self) -> Handle:
         return self.__enter__()

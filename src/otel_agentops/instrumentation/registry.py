@@ -11,9 +11,11 @@ from otel_agentops.config import OWN_NAMES, ConfigError
 from otel_agentops.failsafe import failsafe, warn_once
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from otel_agentops.instrumentation.switches import Instrumentation
 
-__all__ = ["GROUP", "checked", "every", "instrumentor", "loaded", "wanted"]
+__all__ = ["GROUP", "checked", "drop_others", "every", "install", "instrumentor", "loaded", "wanted"]
 
 GROUP = "otel_agentops_instrumentor"
 """Group of the entry points."""
@@ -47,6 +49,21 @@ def every() -> list[Instrumentation]:
         with failsafe(f"loading the instrumentation of {name}"):
             found.append(instrumentor(name))
     return found
+
+
+def install(names: Iterable[str]) -> None:
+    """Switch these on; one that fails costs no other."""
+    for name in names:
+        with failsafe(f"instrumenting {name}"):
+            instrumentor(name).instrument()
+
+
+def drop_others(names: Iterable[str]) -> None:
+    """Switch off what was used so far and is not among these."""
+    kept = set(names)
+    for used in loaded():
+        if used.name not in kept:
+            used.uninstrument()
 
 
 def checked(names: tuple[str, ...]) -> list[Instrumentation]:

@@ -1,6 +1,7 @@
 """The only rooms that open and close spans, on nothing but the OpenTelemetry API."""
 
 from otel_agentops.spans.annotated import start_annotated
+from otel_agentops.spans.carry import Carried
 from otel_agentops.spans.current import current, price_book, use
 from otel_agentops.spans.dropped import drain, leave, watch
 from otel_agentops.spans.follow import (
@@ -23,6 +24,7 @@ from otel_agentops.spans.steps import Steps, run_coroutine, run_generator
 
 __all__ = [
     "SCOPE_NAME",
+    "Carried",
     "Following",
     "Layer",
     "Open",
