@@ -314,6 +314,10 @@ def test_beside_the_official_instrumentation(following: Captured) -> None:
             assert span.attributes["session.id"] == "s-1"
     finally:
         instrumentor.uninstrument()
+        # it leaves what it found bound to the class, which is no longer the very object that was there
+        ao.uninstrument()
+        for (owner, name), before in zip(PLACES, UNTOUCHED, strict=True):
+            setattr(owner, name, before)
 
 
 # --- generators that are ended by somebody else ---
