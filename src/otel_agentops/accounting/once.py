@@ -57,30 +57,24 @@ class Place:
         answered: Whether that was counted with its usage.
     """
 
-    __slots__ = (
-        "answered",
-        "below",
-        "counted",
-        "depth",
-        "emitter",
-        "end_ns",
-        "inner",
-        "open",
-        "parent",
-        "trace_id",
-    )
+    # most spans keep these defaults, and there is one of these for every span
+    below: list[_Counted] | None = None
+    end_ns = 0
+    inner: ModelCall | None = None
+    counted = False
+    answered = False
+    open = True
 
     def __init__(self, emitter: str, trace_id: int, parent: Place | None) -> None:
         self.emitter = emitter
         self.trace_id = trace_id
-        self.depth: int = 0 if parent is None else parent.depth + 1
-        # a chain of ended spans must not live on for ever
-        self.parent = parent if self.depth < _DEPTH else None
-        self.below: list[_Counted] | None = None
-        self.end_ns = 0
-        self.inner: ModelCall | None = None
-        self.counted = self.answered = False
-        self.open = True
+        if parent is None:
+            self.depth = 0
+            self.parent = None
+        else:
+            self.depth = depth = parent.depth + 1
+            # a chain of ended spans must not live on for ever
+            self.parent = parent if depth < _DEPTH else None
 
 
 class _Counted:
@@ -217,15 +211,20 @@ class Calls:
             (place.below if place.below is not None else below).append(own)
 
     def _beside(self, call: ModelCall, place: Place, start_ns: int) -> _Counted | None:
-        found = self._by_id.get(call.response_id) if call.response_id else None
-        if found is not None and _free(found, place.emitter, start_ns):
-            return found
-        for counted in reversed(self._by_trace.get(place.trace_id, ())):
-            if _free(counted, place.emitter, start_ns) and _same(call, counted, start_ns):
-                return counted
-        if place.parent is None:
-            for counted in reversed(self._by_trace.get(0, ())):
-                if _free(counted, place.emitter, start_ns) and _equal(call, counted):
+        emitter = place.emitter
+        if call.response_id is not None:
+            found = self._by_id.get(call.response_id)
+            if found is not None and found.end_ns > start_ns and emitter not in found.emitters:
+                return found
+        for trace_id in (place.trace_id, 0) if place.parent is None else (place.trace_id,):
+            for counted in reversed(self._by_trace.get(trace_id, ())):
+                if counted.end_ns <= start_ns and counted.end_ns:
+                    break  # had ended before this one began, and so had those before it
+                if (
+                    counted.end_ns
+                    and emitter not in counted.emitters
+                    and (_same(call, counted, start_ns) if trace_id else _equal(call, counted))
+                ):
                     return counted
         return None
 
@@ -249,11 +248,6 @@ def _embeds(call: ModelCall) -> bool:
 def _bounded(known: dict[Any, _Counted] | dict[int, deque[_Counted]], most: int) -> None:
     if len(known) >= most:
         known.pop(next(iter(known)), None)
-
-
-def _free(counted: _Counted, emitter: str, start_ns: int) -> bool:
-    """Whether a call was under way when a span began, and this emitter has not told of it yet."""
-    return counted.end_ns > start_ns and emitter not in counted.emitters
 
 
 def _same_answer(call: ModelCall, counted: _Counted) -> bool:
@@ -289,7 +283,10 @@ def _pair(usage: Usage) -> tuple[int, int]:
 
 
 def _models(call: ModelCall) -> tuple[str, ...]:
-    return tuple(name for name in (call.request_model, call.response_model) if name)
+    asked, answered = call.request_model, call.response_model
+    if asked and answered:
+        return asked, answered
+    return (asked or answered,) if asked or answered else ()  # type: ignore[return-value]  # one of them is
 
 
 def _related(ours: Iterable[str], theirs: tuple[str, ...]) -> bool:

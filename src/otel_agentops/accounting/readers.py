@@ -36,7 +36,8 @@ _TEXT, _COUNT, _COST, _PACKED, _HIT, _HEADER = range(6)
 def _rows() -> Iterator[tuple[str, tuple[int, str, int]]]:
     for kind, table in ((_TEXT, dialects.TEXTS), (_COUNT, dialects.COUNTS + dialects.MODALITIES)):
         for field, names in table:
-            yield from ((name, (kind, field, rank)) for rank, name in enumerate(names))
+            if field != "provider":  # read apart: some of its names hold frameworks
+                yield from ((name, (kind, field, rank)) for rank, name in enumerate(names))
     yield from ((name, (_COST, name, rank)) for rank, name in enumerate(dialects.COSTS))
     yield from ((name, (_COST, name, -1)) for _, name in emitters.REPORTED if name != "*")
     yield from ((name, (_PACKED, name, 0)) for name in dialects.PACKED)
@@ -49,7 +50,9 @@ _NAMES: dict[str, tuple[int, str, int]] = dict(_rows())
 _KINDS = frozenset(name for name, _ in dialects.KINDS)
 _MARKS = _KINDS.union(*dialects.IMPLICIT)
 
-PRICE_INPUTS = frozenset(_NAMES) | _MARKS
+_PROVIDERS = next(names for field, names in dialects.TEXTS if field == "provider")
+
+PRICE_INPUTS = _MARKS.union(_NAMES, _PROVIDERS)
 """Attributes that decide whether and at what price a call is counted."""
 
 
@@ -83,8 +86,7 @@ def model_call(attributes: Mapping[str, Any], scope: str = "") -> ModelCall | No
         return None
     reading = _Reading(attributes)
     call = ModelCall(operation=operation)
-    for field, value in reading.texts.items():
-        setattr(call, field, value)
+    vars(call).update(reading.texts)
     call.provider, named = _provider(attributes)
     if call.provider is None and named:
         call.provider = maker_of(call.request_model or call.response_model or "")
@@ -110,13 +112,22 @@ class _Reading:
         self.invalid = False
         self.cache_hit = False
         self._ranks: dict[str, int] = {}
+        find, ranks = _NAMES.get, self._ranks
         for name, value in attributes.items():
-            row = _NAMES.get(name)
-            if row is not None:
-                _READ[row[0]](self, row[1], row[2], value)
-        if self.packed:
-            for name, text in self.packed:
-                unpack(name, text, self)
+            row = find(name)
+            if row is None:
+                continue
+            kind, field, rank = row
+            if kind != _TEXT and not (kind == _COUNT and type(value) is int and 0 <= value <= _MOST):
+                _READ[kind](self, field, rank, value)
+            elif field not in ranks or ranks[field] > rank:  # most of them
+                if kind == _COUNT:
+                    ranks[field], self.counts[field] = rank, value
+                elif isinstance(value, str) and value:
+                    ranks[field] = rank
+                    self.texts[field] = value if value[0] != '"' else value.strip('"')
+        for name, text in self.packed:
+            unpack(name, text, self)
 
     def _first(self, field: str, rank: int) -> bool:
         known = self._ranks.get(field)
@@ -124,11 +135,6 @@ class _Reading:
             return False
         self._ranks[field] = rank
         return True
-
-    def text(self, field: str, rank: int, value: Any) -> None:
-        """A text; the provider is read apart, since some of its names hold frameworks."""
-        if field != "provider" and isinstance(value, str) and value and self._first(field, rank):
-            self.texts[field] = value.strip('"') if value[0] == '"' else value
 
     def count(self, field: str, rank: int, value: Any) -> None:
         """A count; what is none makes the whole usage invalid."""
@@ -154,7 +160,6 @@ class _Reading:
 
 
 _READ = {
-    _TEXT: _Reading.text,
     _COUNT: _Reading.count,
     _COST: _Reading.cost,
     _PACKED: _Reading.json,
@@ -171,9 +176,6 @@ def _number(value: Any) -> int | None:
     if isinstance(value, float) and 0 <= value <= _MOST and value.is_integer():
         return int(value)
     return None
-
-
-_PROVIDERS = next(names for field, names in dialects.TEXTS if field == "provider")
 
 
 def _provider(attributes: Mapping[str, Any]) -> tuple[str | None, bool]:
@@ -196,13 +198,14 @@ def _usage(call: ModelCall, reading: _Reading, scope: str) -> None:
     total = counts.pop("total_tokens", None)
     if counts:
         call.usage = usage = Usage()
-        for field, number in counts.items():
-            setattr(usage, field, number)
+        vars(usage).update(counts)
         if normalise(usage, total, call.provider, emitters.counting(scope, call.provider)):
             call.flags = (*call.flags, "usage_normalized")
 
 
 def _cost(call: ModelCall, reading: _Reading, scope: str) -> None:
+    if not reading.costs and not reading.cache_hit:
+        return
     if reading.cache_hit:
         call.reported_cost_usd = Decimal(0)
         call.flags = (*call.flags, "cache_hit")
@@ -244,14 +247,27 @@ def _only_starts_a_stream(attributes: Mapping[str, Any], scope: str) -> bool:
     return scope.startswith(emitters.STREAM_STARTS) and _ANSWERS.isdisjoint(attributes)
 
 
+_FIRST_PARTS = frozenset(
+    f"{prefix}0.{part}"
+    for prefix in dialects.PROMPT_PREFIXES
+    for part in ("role", "content", "message.role", "message.content")
+)
+
+
+_CONTENT = _FIRST_PARTS.union(dialects.PROMPTS)
+
+
 def prompt_of(attributes: Mapping[str, Any]) -> list[Any]:
     """What the span says was sent to the model, for its digest; empty where it has no content."""
+    if _CONTENT.isdisjoint(attributes):
+        return []
     parts = [attributes[name] for name in dialects.PROMPTS[:2] if name in attributes]
     if parts:
         return parts
-    parts = [(name, value) for name, value in attributes.items() if name.startswith(dialects.PROMPT_PREFIXES)]
-    if parts:
-        return parts
+    if not _FIRST_PARTS.isdisjoint(attributes):
+        return [
+            (name, value) for name, value in attributes.items() if name.startswith(dialects.PROMPT_PREFIXES)
+        ]
     return [attributes[name] for name in dialects.PROMPTS if name in attributes][:1]
 
 

@@ -186,9 +186,9 @@ class Scopes:
             warn_once("scopes full", "more than %d spans are open; some were never ended", _MAX_SPANS)
         spans[span_id] = scope
 
-    def forget(self, span_id: int) -> None:
-        """The span has ended."""
-        self._by_span.pop(span_id, None)
+    def forget(self, span_id: int) -> Scope | None:
+        """The span has ended; returns what it belonged to."""
+        return self._by_span.pop(span_id, None)
 
     def opened(self, scope: Scope, span: Span, outer_span_id: int, implicit: bool = False) -> None:
         """A scope's span has started; the implicit session takes what has no other scope."""

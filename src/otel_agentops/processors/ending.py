@@ -6,17 +6,17 @@ is given a subclass of its own class whose `end()` calls us first and then the r
 methods are used; when the SDK offers a hook, this file goes.
 
 A span keeps a limited number of attributes and throws out the oldest, which are often the model and the
-counts. So the subclass also looks at attributes as they are set and keeps those that decide the price.
+counts. So the subclass also looks at what is set on a full span and keeps what decides the price.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from otel_agentops.accounting import PRICE_INPUTS
 from otel_agentops.failsafe import swallowed
+from otel_agentops.processors.room import is_full
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import Span
@@ -28,56 +28,51 @@ _SEEN = "_otel_agentops_seen"
 
 Hook = Callable[["Span", "int | None"], None]
 
-_classes: WeakKeyDictionary[type, type] = WeakKeyDictionary()
+_classes: dict[type, type] = {}
+"""Span class -> its subclass; a program has one or two."""
 
 
-def before_end(span: Span, hook: Hook) -> None:
-    """Call `hook(span, end_time)` when the span ends, while it can still be written to.
+def before_end(span: Span, hooks: tuple[Hook, ...]) -> None:
+    """Call each of `hooks` with `(span, end_time)` when the span ends, while it can still be written to.
 
     Args:
         span: A span that is just starting.
-        hook: Runs once, on the thread that ends the span; what it raises is swallowed.
+        hooks: Run once, on the thread that ends the span; what they raise is swallowed. Two processors
+            of ours on one provider are one.
     """
-    kind, members = type(span), vars(span)
+    members = vars(span)
     if "end" in members:
-        _wrap_instance(span, hook)
+        _wrap_instance(span, hooks)
         return
-    if not hasattr(kind, "_otel_agentops_hook"):
-        span.__class__ = _classes.get(kind) or _subclass(kind)
-    hooks = members.get(_HOOKS)
-    if hooks is None:
-        members[_HOOKS] = (hook,)
-        _keep_first(span)
-    elif hook not in hooks:  # two processors of ours on one provider are one
-        members[_HOOKS] = (*hooks, hook)
+    kind = type(span)
+    ours = _classes.get(kind)
+    if ours is None:
+        ours = kind if hasattr(kind, "_otel_agentops_hook") else _subclass(kind)
+    if ours is not kind:
+        span.__class__ = ours
+    members[_HOOKS] = hooks
 
 
 def attributes_of(span: Span) -> dict[str, Any]:
     """What the emitter wrote on a span, also what the SDK had to throw out of what decides the price."""
     found: Any = span.attributes
-    # a copy in one go: reading through the SDK's mapping costs a call for each attribute
-    attributes: dict[str, Any] = found.copy() if hasattr(found, "copy") else dict(found or {})
-    if span.dropped_attributes:
-        seen = vars(span).get(_SEEN)
-        if seen:
-            return {**seen, **attributes}
-    return attributes
+    try:  # a copy in one go: reading through the SDK's mapping costs a call for each attribute
+        attributes: dict[str, Any] = found.copy()
+    except AttributeError:
+        attributes = dict(found or {})
+    seen = vars(span).get(_SEEN)
+    return {**seen, **attributes} if seen else attributes
 
 
-def _keep_first(span: Span) -> None:
-    """Keep what a span has been started with."""
-    found = span.attributes
-    if found:
-        attributes: Mapping[str, Any] = found.copy() if hasattr(found, "copy") else found
-        if not PRICE_INPUTS.isdisjoint(attributes):
-            vars(span)[_SEEN] = {key: value for key, value in attributes.items() if key in PRICE_INPUTS}
-
-
-def _keep(span: Any, attributes: Any) -> None:
+def _keep(span: Any, more: Any) -> None:
+    """The span is full: keep what decides the price of what it has and of what comes."""
     try:
-        if not PRICE_INPUTS.isdisjoint(attributes):
-            seen = vars(span).setdefault(_SEEN, {})
-            seen.update((key, attributes[key]) for key in attributes if key in PRICE_INPUTS)
+        seen = vars(span).get(_SEEN)
+        if seen is None:
+            seen = vars(span)[_SEEN] = {}
+            found = span.attributes
+            seen.update((key, found[key]) for key in found if key in PRICE_INPUTS)
+        seen.update((key, more[key]) for key in more if key in PRICE_INPUTS)
     except Exception as error:  # noqa: BLE001 - whatever it was, the SDK decides what to do with it
         swallowed("looking at attributes", error)
 
@@ -93,12 +88,12 @@ def _subclass(kind: Any) -> type:
         kind.end(self, end_time)
 
     def set_attribute(self: Any, key: Any, value: Any) -> None:
-        if isinstance(key, str) and key in PRICE_INPUTS and _HOOKS in vars(self):
-            vars(self).setdefault(_SEEN, {})[key] = value
+        if is_full(self, 1) and _HOOKS in vars(self):
+            _keep(self, {key: value} if isinstance(key, str) else {})
         kind.set_attribute(self, key, value)
 
     def set_attributes(self: Any, attributes: Any) -> None:
-        if _HOOKS in vars(self):
+        if is_full(self, len(attributes) if isinstance(attributes, Mapping) else 0) and _HOOKS in vars(self):
             _keep(self, attributes)
         kind.set_attributes(self, attributes)
 
@@ -114,13 +109,14 @@ def _subclass(kind: Any) -> type:
     return _classes[kind]
 
 
-def _wrap_instance(span: Any, hook: Hook) -> None:
+def _wrap_instance(span: Any, hooks: tuple[Hook, ...]) -> None:
     """Somebody has put an `end` on this very span: put ours around it."""
     inner = span.end
 
     def end(end_time: int | None = None) -> None:
         if span.is_recording():
-            _run(hook, span, end_time)
+            for hook in hooks:
+                _run(hook, span, end_time)
         inner(end_time)
 
     span.end = end

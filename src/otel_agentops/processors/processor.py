@@ -58,7 +58,7 @@ class AgentOpsSpanProcessor(SpanProcessor):
                 if recorder.complete_spans:
                     _stamp(span, scope)
             recorder.calls.started(span_id, parent_id, trace_id, name)
-            before_end(span, _account)
+            before_end(span, _HOOKS)
         except Exception as error:  # noqa: BLE001 - an exception here would stop the user's own block
             swallowed("joining a span", error)
 
@@ -77,7 +77,7 @@ class AgentOpsSpanProcessor(SpanProcessor):
 def _stamp(span: Span, scope: Scope) -> None:
     stamps = scope.stamps
     if stamps:
-        known = span.attributes or {}
+        known = attributes_of(span)
         span.set_attributes(
             {name: value for name, value in stamps.items() if name not in known and name not in _NOT_STAMPED}
         )
@@ -89,8 +89,7 @@ def _account(span: Span, end_time: int | None) -> None:
     if recorder is None:
         return
     span_id = span.get_span_context().span_id
-    scope = recorder.scopes.of_span(span_id)
-    recorder.scopes.forget(span_id)
+    scope = recorder.scopes.forget(span_id)
     place = recorder.calls.ending(span_id)
     attributes = attributes_of(span)
     emitter = span.instrumentation_scope
@@ -136,3 +135,6 @@ def _run(recorder: Recorder, call: ModelCall, scope: Scope | None, start_ns: int
             stage(call, scope, start_ns)
         except Exception as error:  # noqa: BLE001 - the other stages must still run
             swallowed("accounting for a call", error)
+
+
+_HOOKS = (_account,)

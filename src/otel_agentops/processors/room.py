@@ -16,11 +16,21 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import Span
 
-__all__ = ["write"]
+__all__ = ["is_full", "write"]
 
 _NEARLY_FULL = 16
 
 _ESSENTIAL = frozenset({own.COST, *own.COST_443, own.COST_STATUS, own.DUPLICATE})
+
+
+def is_full(span: Any, more: int) -> bool:
+    """Whether a span may have to throw something out for so many attributes more."""
+    try:
+        bounded = span._attributes
+        most = bounded.maxlen
+    except AttributeError:
+        return False
+    return most is not None and len(bounded) + more > most
 
 
 def write(span: Span, attributes: dict[str, Any], known: Mapping[str, Any]) -> None:

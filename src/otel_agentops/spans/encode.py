@@ -61,6 +61,12 @@ class _Table:
             if value is not None:
                 attributes[name] = value
 
+    def missing(self, attributes: Attributes, record: Any, known: Mapping[str, Any]) -> None:
+        """Write what the record has and a span lacks, under any version's name."""
+        for name, value in zip(self._names, self._read(record), strict=True):
+            if value is not None and name not in known and _SPELT.get(name) not in known:
+                attributes[name] = value
+
 
 class _Sparse(_Table):
     """A long table of which most records have few fields, in the order in which those were set.
@@ -166,11 +172,9 @@ class Encoder:
         """
         found: Attributes = {}
         if complete and not call.duplicate:  # a second span with the same counts would be billed again
-            self._foreign.into(found, call)
+            self._foreign.missing(found, call, known)
             if call.usage is not None:
-                self._usage.into(found, call.usage)
-            for name in [name for name in found if name in known or _SPELT.get(name) in known]:
-                del found[name]
+                self._usage.missing(found, call.usage, known)
         if call.emitter_cost_usd is not None:
             found[own.EMITTER_USD] = float(call.emitter_cost_usd)
         if call.duplicate:
