@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import tempfile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks import stub
@@ -25,14 +27,26 @@ class Arm(NamedTuple):
     signals: Callable[[], Any] = dict
 
 
-def _ours(endpoint: str) -> Callable[[], Any]:
+def _ours(endpoint: str, **settings: Any) -> Callable[[], Any]:
     """The library with a pipeline of its own; returns its flush."""
     os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = endpoint
     os.environ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf"
     import otel_agentops
 
-    otel_agentops.init(service_name="benchmark", capture_content=True)
+    otel_agentops.init(service_name="benchmark", capture_content=True, **settings)
     return lambda: otel_agentops.flush(30)
+
+
+def _spooled(durability: str) -> Callable[[str], Arm]:
+    """A chat call with the spool, in a directory of its own that goes with the process."""
+
+    def arm(endpoint: str) -> Arm:
+        folder = tempfile.TemporaryDirectory()
+        atexit.register(folder.cleanup)
+        flush = _ours(endpoint, spool=True, spool_directory=folder.name, durability=durability)
+        return Arm(_chat(), flush)
+
+    return arm
 
 
 def _joined() -> None:
@@ -172,6 +186,8 @@ ARMS: dict[str, Callable[[str], Arm]] = {
     "chat.joined": _beside(_chat),
     "chat.same": _raw_same("same_chat", _chat),
     "chat.own": _own(_chat),
+    "chat.spool": _spooled("outage"),
+    "chat.crash": _spooled("crash"),
     "chat.plain": _raw_chat_plain,
     "stream.bare": _bare(_stream),
     "stream.joined": _beside(_stream),

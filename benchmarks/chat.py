@@ -11,7 +11,8 @@ PLAN = Plan(groups=5, rounds=15, block=125, warm=300)
 def measure() -> Result:
     """Cost of a recorded chat call against programs on the raw SDK."""
     same_signals("chat.joined", "chat.same")
-    groups = run((BARE, "chat.joined", "chat.same", "chat.own", "chat.plain"), PLAN)
+    arms = ("chat.joined", "chat.same", "chat.own", "chat.spool", "chat.crash", "chat.plain")
+    groups = run((BARE, *arms), PLAN)
     rows = [
         Row(
             "joined to the program's provider / raw SDK writing the same, whole process",
@@ -28,6 +29,10 @@ def measure() -> Result:
             target=2.0,
         ),
         Row(
+            "own pipeline with the spool / raw SDK writing a plain span, whole process",
+            ratio(groups, "chat.spool", "chat.plain", BARE, "total"),
+        ),
+        Row(
             "raw SDK writing the same / raw SDK writing a plain span, whole process",
             ratio(groups, "chat.same", "chat.plain", BARE, "total"),
         ),
@@ -36,6 +41,8 @@ def measure() -> Result:
         ("chat.joined", "joined"),
         ("chat.same", "raw, same span and metrics"),
         ("chat.own", "own pipeline"),
+        ("chat.spool", "own pipeline with the spool"),
+        ("chat.crash", 'own pipeline with the spool and durability="crash"'),
         ("chat.plain", "raw, plain span"),
     ):
         rows.append(Row(f"{name}: us a call, whole process", over(groups, arm, BARE, "total"), 1))

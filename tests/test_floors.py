@@ -10,7 +10,7 @@ import pytest
 SRC = Path(__file__).parent.parent / "src" / "otel_agentops"
 
 FLOORS = {
-    "semconv": 0, "config": 0, "failsafe": 0,
+    "semconv": 0, "config": 0, "failsafe": 0, "readers": 0,
     "records": 1, "messages": 1, "exits": 1,
     "pricing": 2,
     "accounting": 3,
@@ -24,7 +24,7 @@ FLOORS = {
 }  # fmt: skip
 """Each imports only lower floors or itself; neighbours never each other."""
 
-GROUND_FLOOR_ORDER = {("config", "semconv"), ("config", "failsafe")}
+GROUND_FLOOR_ORDER = {("config", "semconv"), ("config", "failsafe"), ("config", "readers")}
 """The one order on the ground floor: settings name profiles and report through the guard."""
 
 SDK_ROOMS = {"processors", "export", "store", "viewer", "testing"}

@@ -7,9 +7,10 @@ import json
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from otel_agentops import __version__
+from otel_agentops.config import Config
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +65,60 @@ def _parser() -> argparse.ArgumentParser:
         help="import this module of your program first, so that what it sets up is seen; may be repeated",
     )
     doctor.set_defaults(run=_doctor)
+    _add_spool(commands)
     return parser
+
+
+def _add_spool(commands: Any) -> None:
+    spool = commands.add_parser("spool", help="spans that could not be sent: see, send or export them")
+    actions = spool.add_subparsers(required=True, metavar="ACTION")
+    status = actions.add_parser("status", help="how much waits, and for whom")
+    status.add_argument("--json", action="store_true", help="print it as JSON")
+    status.set_defaults(run=_spool_status)
+    flush = actions.add_parser(
+        "flush",
+        help="send now what waits for the collector of OTEL_EXPORTER_OTLP_ENDPOINT; 1 if some is left",
+    )
+    flush.add_argument("--timeout", type=float, default=60.0, metavar="S", help="seconds to try (60)")
+    flush.add_argument("--refused", action="store_true", help="try what was refused once more, too")
+    flush.set_defaults(run=_spool_flush)
+    export = actions.add_parser("export", help="print what waits as OTLP JSON lines; it stays where it is")
+    export.add_argument("--refused", action="store_true", help="what was refused instead")
+    export.set_defaults(run=_spool_export)
+
+
+def _spool_status(given: argparse.Namespace) -> int:
+    from otel_agentops.export import report  # noqa: PLC0415 - costs start-up time only here
+
+    found = report.status(Config.load())
+    if given.json:
+        print(json.dumps([one.as_dict() for one in found], indent=2))  # noqa: T201
+        return 0
+    for one in found:
+        age = "" if one.oldest_s is None else f", the oldest {one.oldest_s:.0f} s old"
+        print(f"{one.destination}{' (of these settings)' if one.current else ''}: {one.directory}")  # noqa: T201
+        print(f"  {one.spans} spans wait in {one.files} files, {one.bytes} bytes{age}")  # noqa: T201
+        if one.refused or one.damaged:
+            print(f"  {one.refused} refused, {one.damaged} damaged places")  # noqa: T201
+    if not found:
+        print("nothing waits")  # noqa: T201
+    return 0
+
+
+def _spool_flush(given: argparse.Namespace) -> int:
+    from otel_agentops.export import report  # noqa: PLC0415 - as above
+
+    counts = report.drain(Config.load(spool=True), given.timeout, given.refused)
+    print(f"{counts['delivered']} spans were delivered, {counts['waiting']} spans still wait")  # noqa: T201
+    return int(counts["delivered"] < counts["adopted"])
+
+
+def _spool_export(given: argparse.Namespace) -> int:
+    from otel_agentops.export import report  # noqa: PLC0415 - as above
+
+    for line in report.as_json_lines(Config.load(), given.refused):
+        print(line)  # noqa: T201
+    return 0
 
 
 def _url(text: str) -> str:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from otel_agentops import readers
 from otel_agentops.failsafe import warn_once
+from otel_agentops.readers import ConfigError
 from otel_agentops.semconv import DEFAULT_PROFILE, PROFILES
 
 if TYPE_CHECKING:
@@ -26,13 +27,6 @@ LOOPS = ("warn", "raise", "off")
 """What to do about loops."""
 LOOP_LIMITS: Mapping[str, int] = {"repeated_prompt": 3, "repeated_tool_call": 3, "cycle": 3, "retry_storm": 3}
 """How often is too often, unless somebody says otherwise; 0 is never."""
-
-
-class ConfigError(ValueError):
-    """A setting has a value that cannot be used; the message names setting, value and allowed values."""
-
-    def __init__(self, setting: str, value: object, allowed: str) -> None:
-        super().__init__(f"{setting}={value!r} is not usable; allowed: {allowed}")
 
 
 OWN_NAMES = ("otel_agentops", "otel-agentops")
@@ -74,6 +68,13 @@ class Config:
         traces_protocol: `http/protobuf` or `grpc`, for OTLP spans.
         metrics_protocol: The same for OTLP metrics.
         sdk_disabled: `OTEL_SDK_DISABLED`.
+        spool: Whether spans that cannot be sent are kept in files.
+        spool_directory: Where; None is `otel-agentops/spool` in the user's directory for state.
+        spool_max_bytes: For all files of one destination.
+        spool_max_age_s: Seconds after which kept spans are given up.
+        spool_request_bytes: Bytes of one request at most; None is what collectors take by default.
+        durability: `outage` keeps what cannot be sent, `crash` writes every span before its `end()` returns.
+        export_delay_s: Seconds that a span waits for others to be sent with.
         config_file: `OTEL_CONFIG_FILE`, a declarative configuration; None for the variables.
         configurator: `OTEL_PYTHON_CONFIGURATOR`, the one that the launcher uses; None for the first.
         otlp: The variables of OTLP exporters as they stand, for `export/destination.py`; they may hold
@@ -105,6 +106,13 @@ class Config:
     traces_protocol: str = "http/protobuf"
     metrics_protocol: str = "http/protobuf"
     sdk_disabled: bool = False
+    spool: bool = False
+    spool_directory: str | None = None
+    spool_max_bytes: int = 512_000_000
+    spool_max_age_s: float = 7 * 86400.0
+    spool_request_bytes: int | None = None
+    durability: str = "outage"
+    export_delay_s: float = 5.0
     config_file: str | None = None
     configurator: str | None = None
     otlp: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
@@ -139,72 +147,11 @@ class Config:
         return cls(**values)
 
 
-# --- one reader for each kind of setting: (name, value) -> value, or ConfigError ---
+# --- readers: (name, value) -> value, or ConfigError ---
 
-
-def _text(name: str, value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ConfigError(name, value, "a text that is not empty")
-    return value.strip()
-
-
-_TRUE = frozenset({"true", "1", "yes", "on"})
-_FALSE = frozenset({"false", "0", "no", "off"})
-
-
-def _flag(name: str, value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    word = str(value).strip().lower()
-    if word not in _TRUE | _FALSE:
-        raise ConfigError(name, value, "true or false")
-    return word in _TRUE
-
-
-def _choice(*allowed: str) -> Callable[[str, object], str]:
-    def read(name: str, value: object) -> str:
-        word = str(value).strip().lower()
-        if word not in allowed:
-            raise ConfigError(name, value, ", ".join(allowed))
-        return word
-
-    return read
-
-
-def _seconds(name: str, value: object) -> float:
-    try:
-        seconds = float(value)  # type: ignore[arg-type]  # whatever is no number is refused below
-    except (TypeError, ValueError):
-        seconds = -1.0
-    if not 0 <= seconds <= 3600:
-        raise ConfigError(name, value, "seconds from 0 to 3600")
-    return seconds
-
-
-def _names(name: str, value: object) -> tuple[str, ...]:
-    words = value.split(",") if isinstance(value, str) else value
-    try:
-        texts = tuple(str(word).strip() for word in words)  # type: ignore[attr-defined]
-    except TypeError:
-        raise ConfigError(name, value, "a list of names") from None
-    return tuple(text for text in texts if text)
-
-
-def _paths(name: str, value: object) -> tuple[str, ...]:
-    if isinstance(value, str | Path):
-        value = str(value).split(os.pathsep)
-    paths = _names(name, value)
-    for path in paths:
-        if not Path(path).is_file():
-            raise ConfigError(name, path, "paths of readable TOML or JSON files")
-    return paths
-
-
-def _key(name: str, value: object) -> bytes:
-    key = value.encode() if isinstance(value, str) else value
-    if not isinstance(key, bytes) or not 1 <= len(key) <= 64:
-        raise ConfigError(name, "...", "1 to 64 bytes")
-    return key
+_text, _flag, _choice, _seconds = readers.text, readers.flag, readers.choice, readers.seconds
+_names, _paths, _key = readers.words, readers.files, readers.secret
+_milliseconds, _at_least = readers.milliseconds, readers.at_least
 
 
 REDACTIONS = ("keys", "email", "cards")
@@ -302,6 +249,10 @@ _PROTOCOL = _choice("http/protobuf", "grpc")
 _SEMCONV = _choice(*PROFILES)
 _COST_NAMES = _choice("default", "otel-443")
 _FOREIGN_SPANS = _choice("complete", "cost")
+_DURABILITY = _choice("outage", "crash")
+_SPOOL_BYTES = _at_least(1_000_000, "bytes")
+_AGE = _at_least(60, "seconds")
+_REQUEST_BYTES = _at_least(100_000, "bytes")
 loops = _choice(*LOOPS)
 """Reads what to do about loops."""
 
@@ -324,6 +275,9 @@ _ARGUMENTS: dict[str, Callable[[str, Any], Any]] = {
     "flush_on_sigterm": _flag,
     "propagate_threads": _flag,
     "instrument": _names,
+    "spool": _flag,
+    "spool_directory": _text,
+    "durability": _DURABILITY,
     "traces": _names,
     "metrics": _names,
 }
@@ -354,6 +308,13 @@ _VARIABLES: tuple[tuple[str, str, Callable[[str, Any], Any]], ...] = (
     ("OTEL_AGENTOPS_FLUSH_ON_SIGTERM", "flush_on_sigterm", _flag),
     ("OTEL_AGENTOPS_PROPAGATE_THREADS", "propagate_threads", _flag),
     ("OTEL_AGENTOPS_INSTRUMENT", "instrument", _names),
+    ("OTEL_AGENTOPS_SPOOL", "spool", _flag),
+    ("OTEL_AGENTOPS_SPOOL_DIRECTORY", "spool_directory", _text),
+    ("OTEL_AGENTOPS_SPOOL_MAX_BYTES", "spool_max_bytes", _SPOOL_BYTES),
+    ("OTEL_AGENTOPS_SPOOL_MAX_AGE", "spool_max_age_s", _AGE),
+    ("OTEL_AGENTOPS_SPOOL_REQUEST_BYTES", "spool_request_bytes", _REQUEST_BYTES),
+    ("OTEL_AGENTOPS_DURABILITY", "durability", _DURABILITY),
+    ("OTEL_BSP_SCHEDULE_DELAY", "export_delay_s", _milliseconds),
     ("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "disabled", _names),
     ("OTEL_TRACES_EXPORTER", "traces", _names),
     ("OTEL_METRICS_EXPORTER", "metrics", _names),

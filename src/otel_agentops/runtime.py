@@ -27,16 +27,7 @@ if TYPE_CHECKING:
     from otel_agentops.pricing import Adjust, Alias, Price, PriceBook
     from otel_agentops.records import ModelCall
 
-__all__ = [
-    "Runtime",
-    "end_session",
-    "flush",
-    "init",
-    "instrument",
-    "shutdown",
-    "tracer",
-    "uninstrument",
-]
+__all__ = ["Runtime", "end_session", "flush", "init", "instrument", "shutdown", "tracer", "uninstrument"]
 
 _lock = RLock()
 _runtime: Runtime | None = None
@@ -104,6 +95,9 @@ def init(
     exit_timeout_s: float | None = None,
     flush_on_sigterm: bool | None = None,
     propagate_threads: bool | None = None,
+    spool: bool | None = None,
+    spool_directory: str | None = None,
+    durability: str | None = None,
 ) -> Runtime:
     """Start recording; everything has a default. A second call changes nothing.
 
@@ -140,6 +134,9 @@ def init(
         flush_on_sigterm: Send the last spans also when SIGTERM ends the process (default: yes); only for
             a pipeline of ours, and only where the program does not handle SIGTERM itself.
         propagate_threads: Run threads inside the session or agent that they are started in (default: no).
+        spool: Keep spans that cannot be sent in files, and send them later, where we build the provider.
+        spool_directory: Where to keep them.
+        durability: `outage` (default), or `crash` to write every span before its `end()` returns.
 
     Raises:
         ConfigError: A setting has a value that is not allowed; names setting, value and allowed values.
@@ -164,6 +161,9 @@ def init(
         flush_on_sigterm=flush_on_sigterm,
         propagate_threads=propagate_threads,
         instrument=instrument,
+        spool=spool,
+        spool_directory=spool_directory,
+        durability=durability,
     )
     wanted = registry.wanted(config.instrument, config.disabled, strict=instrument is not None)
     exporters = (exporters,) if isinstance(exporters, str) else tuple(exporters)

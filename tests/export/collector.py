@@ -87,7 +87,9 @@ class Received:
 
 
 @contextmanager
-def http_collector(certificate: tuple[Path, Path] | None = None, clients: bool = False) -> Iterator[Received]:
+def http_collector(
+    certificate: tuple[Path, Path] | None = None, clients: bool = False, port: int = 0
+) -> Iterator[Received]:
     """OTLP over HTTP; with TLS when given a certificate and its key, asking for clients' own too."""
     received = Received()
 
@@ -108,7 +110,7 @@ def http_collector(certificate: tuple[Path, Path] | None = None, clients: bool =
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     scheme = "http"
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

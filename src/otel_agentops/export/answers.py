@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
-__all__ = ["Answer", "Transport", "Verdict"]
+__all__ = ["BATCH_HEADER", "Answer", "Transport", "Verdict", "rejected"]
+
+
+BATCH_HEADER = "x-otel-agentops-batch"
+"""Carries the id of a batch in hex: the same one when it is sent again, so that a receiver can tell."""
 
 
 class Verdict(Enum):
@@ -41,7 +45,7 @@ class Answer:
 class Transport(Protocol):
     """A connection to one collector, used by one thread at a time."""
 
-    def send(self, body: bytes, timeout_s: float) -> Answer:
+    def send(self, body: bytes, batch_id: bytes, timeout_s: float) -> Answer:
         """One attempt to deliver an `ExportTraceServiceRequest`; never raises."""
 
     def close(self) -> None:

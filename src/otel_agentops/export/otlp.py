@@ -15,22 +15,23 @@ from typing import TYPE_CHECKING
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from otel_agentops.export.answers import Answer, Verdict
+from otel_agentops.export.batches import new_id, packs
 from otel_agentops.export.importing import importing
 from otel_agentops.export.wire import EncodedSpan, encode, request
 from otel_agentops.failsafe import failsafe, warn_once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from opentelemetry.sdk.trace import ReadableSpan
 
     from otel_agentops.export.answers import Transport
     from otel_agentops.export.destination import Destination
 
-__all__ = ["OtlpExporter", "connect", "packs"]
+__all__ = ["PACK_BYTES", "OtlpExporter", "connect"]
 
 _ATTEMPTS = 6
-_PACK_BYTES = {"grpc": 3_000_000, "http/protobuf": 8_000_000}
+PACK_BYTES = {"grpc": 3_000_000, "http/protobuf": 8_000_000}
 """Below what collectors take by default: 4 MiB over gRPC, 20 MiB over HTTP."""
 
 
@@ -53,20 +54,6 @@ def _connect(destination: Destination) -> Transport:
     return HttpTransport(destination, agent)
 
 
-def packs(spans: Sequence[EncodedSpan], limit: int) -> Iterator[list[EncodedSpan]]:
-    """Spans in order, in portions of at most so many bytes; one that is larger has a portion of its own."""
-    portion: list[EncodedSpan] = []
-    size = 0
-    for span in spans:
-        if portion and size + span.size > limit:
-            yield portion
-            portion, size = [], 0
-        portion.append(span)
-        size += span.size
-    if portion:
-        yield portion
-
-
 class OtlpExporter(SpanExporter):
     """Sends batches to one destination.
 
@@ -77,7 +64,7 @@ class OtlpExporter(SpanExporter):
     def __init__(self, destination: Destination) -> None:
         self.why: Callable[[], str] = str
         self._destination = destination
-        self._limit = _PACK_BYTES[destination.protocol]
+        self._limit = PACK_BYTES[destination.protocol]
         self._transport: Transport | None = None  # importing one takes as long as all the rest of us
         self._process = os.getpid()
         self._stopped = Event()
@@ -111,7 +98,7 @@ class OtlpExporter(SpanExporter):
         return self._transport is not None
 
     def _deliver(self, portion: list[EncodedSpan], end: float) -> bool:
-        answer = self._attempts(request(portion), end)
+        answer = self._attempts(request(portion), new_id(), end)
         if answer.verdict is Verdict.SMALLER and len(portion) > 1:
             middle = len(portion) // 2
             halves = (portion[:middle], portion[middle:])
@@ -129,12 +116,12 @@ class OtlpExporter(SpanExporter):
             )
         return not lost
 
-    def _attempts(self, body: bytes, end: float) -> Answer:
+    def _attempts(self, body: bytes, batch_id: bytes, end: float) -> Answer:
         """Try, and again while it makes sense and there is time."""
         transport = self._transport
         assert transport is not None  # noqa: S101 - `export` saw to it
         for attempt in range(_ATTEMPTS):
-            answer = transport.send(body, max(end - time.monotonic(), 0.001))
+            answer = transport.send(body, batch_id, max(end - time.monotonic(), 0.001))
             if answer.verdict is not Verdict.LATER:
                 break
             wait = answer.retry_after_s

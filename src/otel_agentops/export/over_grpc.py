@@ -9,7 +9,7 @@ import grpc
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
-from otel_agentops.export.answers import Answer, Verdict, rejected
+from otel_agentops.export.answers import BATCH_HEADER, Answer, Verdict, rejected
 
 if TYPE_CHECKING:
     from otel_agentops.export.destination import Destination
@@ -51,12 +51,12 @@ class GrpcTransport:
             self._channel = grpc.secure_channel(to.endpoint, self._credentials, options, compression)
         self._export = self._channel.unary_unary(_METHOD)
 
-    def send(self, body: bytes, timeout_s: float) -> Answer:
+    def send(self, body: bytes, batch_id: bytes, timeout_s: float) -> Answer:
         """One attempt."""
         try:
+            metadata = (*self._metadata, (BATCH_HEADER, batch_id.hex()))
             return Answer(
-                Verdict.SENT,
-                rejected=rejected(self._export(body, timeout=timeout_s, metadata=self._metadata)),
+                Verdict.SENT, rejected=rejected(self._export(body, timeout=timeout_s, metadata=metadata))
             )
         except grpc.RpcError as error:
             return self._failed(error)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from otel_agentops.export.answers import Answer, Verdict, rejected
+from otel_agentops.export.answers import BATCH_HEADER, Answer, Verdict, rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,30 +48,30 @@ class HttpTransport:
         if self._compress is not None:
             self._headers.setdefault("content-encoding", destination.compression)
 
-    def send(self, body: bytes, timeout_s: float) -> Answer:
+    def send(self, body: bytes, batch_id: bytes, timeout_s: float) -> Answer:
         """One attempt; a connection that the other side closed while it was idle is tried once more."""
         end = time.monotonic() + timeout_s
         if self._compress is not None:
             body = self._compress(body)
         try:
             try:
-                response = self._post(body, timeout_s)
+                response = self._post(body, batch_id, timeout_s)
             except requests.ConnectionError:
                 left = end - time.monotonic()
                 if left <= 0:
                     raise
-                response = self._post(body, left)
+                response = self._post(body, batch_id, left)
             return _read(response)
         except (requests.ConnectionError, requests.Timeout) as error:
             return Answer(Verdict.LATER, type(error).__name__)
         except Exception as error:  # noqa: BLE001 - a wrong URL or header is the batch's end, not the program's
             return Answer(Verdict.REFUSED, type(error).__name__)
 
-    def _post(self, body: bytes, timeout_s: float) -> requests.Response:
+    def _post(self, body: bytes, batch_id: bytes, timeout_s: float) -> requests.Response:
         return self._session.post(
             self._url,
             data=body,
-            headers=self._headers,
+            headers={**self._headers, BATCH_HEADER: batch_id.hex()},
             timeout=timeout_s,
             allow_redirects=False,
             verify=self._verify,  # here, since REQUESTS_CA_BUNDLE goes before the session's own

@@ -6,6 +6,7 @@ everything else together.
 
 from __future__ import annotations
 
+import functools
 import os
 from contextlib import contextmanager
 from importlib.metadata import entry_points
@@ -26,6 +27,8 @@ from otel_agentops.exits import signals_elsewhere
 from otel_agentops.export.destination import only_stock, resolve
 from otel_agentops.export.doubt import Doubt
 from otel_agentops.export.otlp import OtlpExporter
+from otel_agentops.export.sender import LAST_S
+from otel_agentops.export.spool import SpoolProcessor, make_sender
 from otel_agentops.export.workers import Workers
 from otel_agentops.failsafe import failsafe, swallowed, warn_once
 from otel_agentops.processors import AgentOpsSpanProcessor
@@ -36,7 +39,9 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from otel_agentops.export.destination import Destination
     from otel_agentops.export.later import LateMetricExporter
+    from otel_agentops.export.sender import Sender
 
 __all__ = ["Pipeline", "span_exporter"]
 
@@ -66,15 +71,15 @@ class Pipeline:
         """Connect exporters; also again after `stop`, for a program that starts over."""
         self._processors: list[SpanProcessor] = []
         self._spans = []
+        self._doubts: list[Doubt] = []
         self._switch.targets = ()
         if config.sdk_disabled:
             return
         for wanted in exporters:  # a wrong one is the developer's, who named it right here
-            self._connect(wanted, span_exporter(wanted, config), Doubt.about(wanted, config))
+            self._connect(wanted, config)
         for name in () if exporters else config.traces:
-            doubt = Doubt.about(name, config)
-            with _set_up("span", name, doubt):
-                self._connect(name, span_exporter(name, config), doubt)
+            with _set_up("span", name, Doubt.about(name, config)):
+                self._connect(name, config)
         names = config.metrics if config.metrics is not None else () if exporters else ("otlp",)
         with _set_up("metric", ",".join(names)):
             if self.meter_provider is None:
@@ -87,14 +92,32 @@ class Pipeline:
             with failsafe("preparing an exporter"):
                 exporter.prepare()
 
-    def _connect(self, name: object, exporter: SpanExporter | None, doubt: Doubt | None) -> None:
+    def _connect(self, wanted: SpanExporter | str, config: Config) -> None:
+        doubt = Doubt.about(wanted, config)
+        destination = _destination(wanted, config) if config.spool else None
+        if destination is not None:
+            self._spool(make_sender(config, destination), doubt)
+            return
+        exporter = span_exporter(wanted, config)
         if exporter is None:
             return
         counted = _Counted(exporter, doubt)
-        with signals_elsewhere():
-            processor = SimpleSpanProcessor(counted) if name == "console" else BatchSpanProcessor(counted)
         self._spans.append(counted)
+        with signals_elsewhere():
+            processor = SimpleSpanProcessor(counted) if wanted == "console" else BatchSpanProcessor(counted)
+        self._add(processor, doubt)
+
+    def _spool(self, sender: Sender, doubt: Doubt | None) -> None:
+        if doubt is not None:
+            sender.why, sender.dispel = doubt.why, doubt.dispel
+        with signals_elsewhere():
+            processor = SpoolProcessor(sender)
+        self._add(processor, doubt)
+
+    def _add(self, processor: SpanProcessor, doubt: Doubt | None) -> None:
         self._processors.append(processor)
+        if doubt is not None:
+            self._doubts.append(doubt)
         self._switch.targets = tuple(self._processors)
         self._workers.want(len(self._processors))
 
@@ -105,25 +128,47 @@ class Pipeline:
             Whether every span was sent within `timeout_s` seconds, by the exporters' own answers; the
             SDK's answer says less.
         """
-        return self._send([processor.force_flush for processor in self._processors], timeout_s)
+        works = [functools.partial(_flush, processor, timeout_s) for processor in self._processors]
+        return self._send(works, timeout_s)
 
     def stop(self, timeout_s: float) -> bool:
         """Send what is waiting and let the exporters go; returns as `flush` does."""
-        return self._send([processor.shutdown for processor in self._processors], timeout_s)
+        works = [functools.partial(_stop, processor, timeout_s) for processor in self._processors]
+        spooling = any(isinstance(processor, SpoolProcessor) for processor in self._processors)
+        return self._send(works, timeout_s + (LAST_S if spooling else 0.0))
 
-    def _send(self, works: Sequence[Callable[[], object]], timeout_s: float) -> bool:
+    def _send(self, works: Sequence[Callable[[], bool]], timeout_s: float) -> bool:
         failed = sum(exporter.failed for exporter in self._spans)
-        sent = self._workers.within(timeout_s, works, self._flush_metrics, self._hint)
-        return sent and sum(exporter.failed for exporter in self._spans) == failed
+        answers: list[bool] = []
+        noted = [functools.partial(_note, work, answers) for work in works]
+        sent = self._workers.within(timeout_s, noted, self._flush_metrics, self._hint)
+        return sent and all(answers) and sum(exporter.failed for exporter in self._spans) == failed
 
     def _hint(self) -> None:
-        for exporter in self._spans:
-            if exporter.doubt is not None:
-                exporter.doubt.hint()
+        for doubt in self._doubts:
+            doubt.hint()
 
     def _flush_metrics(self) -> None:
         if self.meter_provider is not None:
             self.meter_provider.force_flush()
+
+
+def _note(work: Callable[[], bool], answers: list[bool]) -> None:
+    answers.append(work())
+
+
+def _flush(processor: SpanProcessor, timeout_s: float) -> bool:
+    if isinstance(processor, SpoolProcessor):
+        return processor.sender.flush(timeout_s)
+    processor.force_flush()
+    return True  # what `_Counted` saw counts
+
+
+def _stop(processor: SpanProcessor, timeout_s: float) -> bool:
+    if isinstance(processor, SpoolProcessor):
+        return processor.sender.stop(timeout_s)
+    processor.shutdown()
+    return True
 
 
 class _Switch(SpanProcessor):
@@ -246,23 +291,28 @@ def span_exporter(wanted: SpanExporter | str, config: Config) -> SpanExporter | 
     return exporter
 
 
-def _otlp(_wanted: str, config: Config) -> SpanExporter:
-    return _to(config, config.traces_protocol, None)
+_PROTOCOLS = {"http": "http/protobuf", "https": "http/protobuf", "grpc": "grpc", "grpcs": "grpc"}
 
 
-def _http_url(url: str, config: Config) -> SpanExporter:
-    return _to(config, "http/protobuf", url)
-
-
-def _grpc_url(url: str, config: Config) -> SpanExporter:
-    return _to(config, "grpc", url)
-
-
-def _to(config: Config, protocol: str, url: str | None) -> SpanExporter:
-    destination = resolve(config.otlp, protocol, url)
+def _destination(wanted: object, config: Config) -> Destination | None:
+    """Where OTLP goes by our own means; None for what is not OTLP, or only for the stock exporters."""
+    if not isinstance(wanted, str) or only_stock(config.otlp):
+        return None
+    url = None if wanted == "otlp" else wanted
+    protocol = config.traces_protocol if url is None else _PROTOCOLS.get(wanted.partition("://")[0])
     # `requests` comes with the stock exporter, which may do without it one day
-    if not only_stock(config.otlp) and (protocol == "grpc" or find_spec("requests") is not None):
-        return OtlpExporter(destination)
+    if protocol is None or (protocol != "grpc" and find_spec("requests") is None):
+        return None
+    return resolve(config.otlp, protocol, url)
+
+
+def _otlp(wanted: str, config: Config) -> SpanExporter:
+    own = _destination(wanted, config)
+    if own is not None:
+        return OtlpExporter(own)
+    url = None if wanted == "otlp" else wanted
+    protocol = config.traces_protocol if url is None else _PROTOCOLS[wanted.partition("://")[0]]
+    destination = resolve(config.otlp, protocol, url)
     if protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415
             OTLPSpanExporter as Grpc,
@@ -288,10 +338,7 @@ _SPAN_EXPORTERS: dict[str, Callable[[str, Config], SpanExporter | None]] = {
     "otlp": _otlp,
     "console": _console,
     "none": _none,
-    "http": _http_url,
-    "https": _http_url,
-    "grpc": _grpc_url,
-    "grpcs": _grpc_url,
+    **dict.fromkeys(_PROTOCOLS, _otlp),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from otel_agentops.export.batches import new_id
 from otel_agentops.export.destination import Destination, resolve
 from otel_agentops.export.otlp import connect
 
@@ -41,7 +42,7 @@ def ask(config: Config, timeout_s: float) -> Iterator[Probe]:
         destination = resolve(config.otlp, protocol, None if name == "otlp" else name)
         transport = connect(destination)
         try:
-            yield Probe(name, destination, transport.send(b"", timeout_s))
+            yield Probe(name, destination, transport.send(b"", new_id(), timeout_s))
         finally:
             transport.close()
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from opentelemetry.trace import SpanKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import Event, ReadableSpan
@@ -57,8 +57,13 @@ def encode(span: ReadableSpan) -> EncodedSpan:
     return EncodedSpan(_resource(span.resource), _scope(span.instrumentation_scope), _span(span))
 
 
-def request(spans: Iterable[EncodedSpan]) -> bytes:
+def request(spans: Sequence[EncodedSpan]) -> bytes:
     """An `ExportTraceServiceRequest` of spans, grouped by resource and scope."""
+    if len(spans) == 1:
+        resource, scope, span = spans[0]
+        inner = _size(len(scope) + len(span))
+        outer = _size(len(resource) + 1 + len(inner) + len(scope) + len(span))
+        return b"".join((b"\x0a", outer, resource, b"\x12", inner, scope, span))
     groups: dict[bytes, dict[bytes, list[bytes]]] = {}
     for resource, scope, span in spans:
         groups.setdefault(resource, {}).setdefault(scope, [scope]).append(span)

@@ -1,0 +1,147 @@
+"""When the sender has to do what: plain times and tallies; the sender's lock guards those of spans."""
+
+from __future__ import annotations
+
+import random
+
+__all__ = ["KEEP_AGAIN_S", "SLOW_S", "Agenda"]
+
+SLOW_S = 2.0
+"""Seconds after which an attempt counts as failing, so that nothing waits in memory for its end."""
+KEEP_AGAIN_S = 1.0
+_LOOK_S = 30.0
+_EMPTY_S = 0.02
+"""Seconds until a flush looks again for spans that another thread is just handing over."""
+_LONGEST_WAIT_S = 30.0
+_LONGEST_PAUSE_S = 3600.0
+
+
+class Agenda:
+    """Moments on the monotonic clock, in seconds; 0 is long ago.
+
+    Args:
+        soon_bytes: So many new bytes are due at once.
+        delay_s: Fewer are due so many seconds after the first.
+
+    Attributes:
+        backlog: Whether there is something older than what came in last.
+        retry_at: The collector is left alone until then.
+        keep_at: The store is left alone until then.
+        flush_until: Somebody waits for everything to be sent.
+        stop_at: Everything has to be over then; None for not at all.
+        failures: Attempts in a row that the collector was away.
+    """
+
+    def __init__(self, soon_bytes: int, delay_s: float) -> None:
+        self._soon_bytes = soon_bytes
+        self._delay_s = delay_s
+        self._fresh_bytes = 0
+        self._fresh_since: float | None = None
+        self._empty_until = 0.0
+        self._look_at = 0.0
+        self.backlog = False
+        self.retry_at = 0.0
+        self.keep_at = 0.0
+        self.flush_until = 0.0
+        self.stop_at: float | None = None
+        self.failures = 0
+
+    # --- spans ---
+
+    def came(self, size: int, now: float) -> bool:
+        """Note a new span; whether that changes when something is due."""
+        before, self._fresh_bytes = self._fresh_bytes, self._fresh_bytes + size
+        if self._fresh_since is None:
+            self._fresh_since = now
+            return True
+        return before // self._soon_bytes < self._fresh_bytes // self._soon_bytes
+
+    def went(self, size: int, now: float) -> None:
+        """Note that spans are on their way."""
+        self._fresh_bytes = max(0, self._fresh_bytes - size)
+        self._fresh_since = now if self._fresh_bytes else None
+
+    def none_left(self, now: float, more: bool) -> None:
+        """There was nothing to send; `more` if something has come in since."""
+        self.backlog = False
+        self._empty_until = now + _EMPTY_S
+        self._fresh_bytes = 0
+        self._fresh_since = now if more else None
+
+    def kept(self, now: float, more: bool) -> None:
+        """What was in memory is in the store; `more` if something has come in since."""
+        self._fresh_bytes, self._fresh_since = 0, now if more else None
+
+    # --- the collector ---
+
+    def taken(self) -> None:
+        """It took a batch."""
+        self.failures, self.retry_at = 0, 0.0
+
+    def away(self, now: float, retry_after_s: float | None = None) -> None:
+        """It did not, and may have said for how long; otherwise longer from time to time."""
+        wait = retry_after_s
+        if wait is None:
+            wait = min(2.0**self.failures, _LONGEST_WAIT_S) * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+        self.failures += 1
+        self.retry_at = now + min(wait, _LONGEST_PAUSE_S)
+        self.backlog = True
+
+    # --- what is due ---
+
+    def look_now(self, now: float) -> bool:
+        """Whether to look for files of others now: at the start, and now and then until the end."""
+        if now < self._look_at or (self.stop_at is not None and self._look_at):
+            return False
+        self._look_at = now + _LOOK_S
+        return True
+
+    def due(self, now: float) -> bool:
+        """Whether to send something now."""
+        if now < self.retry_at or (self.stop_at is not None and now >= self.stop_at):
+            return False
+        if self._must(now):
+            return now >= self._empty_until
+        fresh_at = self._fresh_at(now)
+        return fresh_at is not None and now >= fresh_at
+
+    def _must(self, now: float) -> bool:
+        return self.backlog or self.stop_at is not None or self.flush_until > now
+
+    def _fresh_at(self, now: float) -> float | None:
+        if self._fresh_since is None:
+            return None
+        return now if self._fresh_bytes >= self._soon_bytes else self._fresh_since + self._delay_s
+
+    def pause(self, now: float, since: float | None, store: bool, crowded: bool) -> float:
+        """Seconds until something has to be done.
+
+        Args:
+            now: The time.
+            since: When the batch was sent that is on its way; None if none is.
+            store: Whether there is one.
+            crowded: Whether there is more in memory than should be.
+        """
+        moments = [now + _LOOK_S if self.stop_at is not None and self._look_at else self._look_at]
+        if self.stop_at is not None:
+            moments.append(self.stop_at)
+        if store:
+            moments += self._keeping(now, since, crowded)
+        if since is None:
+            moments += self._sending(now)
+        return max(0.0, min(moments) - now)
+
+    def _keeping(self, now: float, since: float | None, crowded: bool) -> list[float]:
+        """When memory has to go to the store."""
+        fresh_at = self._fresh_at(now)
+        if crowded:
+            return [self.keep_at]
+        if fresh_at is None or (since is None and now >= self.retry_at):
+            return []
+        return [max(fresh_at, self.keep_at, 0.0 if since is None else since + SLOW_S)]
+
+    def _sending(self, now: float) -> list[float]:
+        if self._must(now):
+            return [max(self.retry_at, self._empty_until)]
+        fresh_at = self._fresh_at(now)
+        return [] if fresh_at is None else [max(fresh_at, self.retry_at)]
