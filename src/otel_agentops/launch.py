@@ -6,10 +6,10 @@ step may be missing, come early or come twice, as launchers, distros and declara
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import entry_points
 from typing import Any
 
-from otel_agentops import providers, runtime
 from otel_agentops.config import Config, ConfigError
 from otel_agentops.failsafe import warn_once
 
@@ -23,6 +23,8 @@ def attach() -> None:
     config = Config.load()
     if config.sdk_disabled or config.switched_off:
         return
+    from otel_agentops import providers, runtime  # noqa: PLC0415 - costs nothing where it is switched off
+
     names = {point.name for point in entry_points(group="opentelemetry_configurator")}
     providers.declare(config, applied=bool(names) and config.configurator in {None, *names})
     runtime.launch(config)
@@ -37,6 +39,8 @@ def instrument(options: dict[str, Any]) -> None:
     }
     config = Config.load(**settings)
     if not (config.sdk_disabled or config.switched_off):
+        from otel_agentops import runtime  # noqa: PLC0415 - as above
+
         runtime.launch(config, **objects, again=bool(options))
 
 
@@ -55,4 +59,6 @@ def _usable(name: str, value: object) -> bool:
 
 def to_top() -> None:
     """Put our wrappers around everybody else's."""
-    runtime.launched()
+    runtime = sys.modules.get("otel_agentops.runtime")
+    if runtime is not None:  # else nothing was started
+        runtime.launched()

@@ -9,7 +9,6 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
-from importlib.util import find_spec
 from pathlib import Path
 
 import genai_prices
@@ -18,8 +17,6 @@ from otel_agentops.viewer import ReceivedSpan, Receiver
 from support.replay import ReplayServer, expected, load_exchanges
 
 LAUNCHER = str(Path(sys.executable).parent / "opentelemetry-instrument")
-DISTRO = find_spec("opentelemetry.distro") is not None
-"""Whether this environment has a configurator, which changes who builds the pipeline."""
 
 (CHAT,) = load_exchanges("openai/openai-v2__test_chat_completion_no_content.json")
 USAGE = expected(CHAT)
