@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from otel_agentops.accounting import Finding, LoopDetected
+    from otel_agentops.accounting import Budget, BudgetExceeded, Finding, LoopDetected
     from otel_agentops.config import ConfigError
     from otel_agentops.decorators import agent, model_call, operation, session, start_session, tool
     from otel_agentops.pricing import Adjust, Alias, Price, PriceFileError
@@ -31,6 +31,8 @@ __all__ = [
     "Adjust",
     "AgentOpsSpanProcessor",
     "Alias",
+    "Budget",
+    "BudgetExceeded",
     "ConfigError",
     "Finding",
     "LoopDetected",
@@ -54,7 +56,7 @@ __all__ = [
 ]
 
 _PLACES = {
-    "accounting": ("Finding", "LoopDetected"),
+    "accounting": ("Budget", "BudgetExceeded", "Finding", "LoopDetected"),
     "config": ("ConfigError",),
     "decorators": ("agent", "model_call", "operation", "session", "start_session", "tool"),
     "pricing": ("Adjust", "Alias", "Price", "PriceFileError"),

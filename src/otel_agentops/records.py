@@ -95,6 +95,8 @@ class Record:
         ending: Why it ended; None while it runs.
         step: Its place in what the agent did so far, for the accounting; None where nobody looks.
         findings: What was found wrong with it; None if nothing was.
+        budget: What may be spent in it; None for no limit of its own.
+        held: What it holds of the budgets around it while it is on its way.
     """
 
     kind: ClassVar[str] = ""
@@ -104,6 +106,8 @@ class Record:
     ending: Ending | None = field(default=None, kw_only=True)
     step: Any = field(default=None, kw_only=True, compare=False)
     findings: list[Any] | None = field(default=None, kw_only=True, compare=False)
+    budget: Any = field(default=None, kw_only=True, compare=False)
+    held: Any = field(default=None, kw_only=True, compare=False)
 
 
 @dataclass(init=False)
@@ -119,6 +123,7 @@ class ModelCall(Record):
         inference_geo: Region the caller asked the inference to stay in, where it is billed apart.
         first_chunk_s: Seconds from the start of the call to the first chunk of a stream.
         digest: Keyed digest of what was sent (32 hex digits); equal digests mean equal prompts.
+        input_bytes: About how many bytes are sent; None where nobody measured.
         reported_cost_usd: What the provider or gateway itself says the call costs; it wins.
         emitter_cost_usd: What another instrumentation that recorded the call estimated it to cost.
         invalid_usage: Whether what was recorded as token counts cannot be any; `usage` is then None.
@@ -188,6 +193,7 @@ class ModelCall(Record):
     tool_definitions: list[dict[str, Any]] | None = None
 
     digest: str | None = None
+    input_bytes: int | None = None
     cost: Cost | None = None
     cache_hit: bool | None = None
 

@@ -13,7 +13,16 @@ from otel_agentops.config import Config, ConfigError
 from otel_agentops.exits import Exits
 from otel_agentops.failsafe import failsafe, logger, warn_once
 from otel_agentops.instrumentation import registry, threads
-from otel_agentops.spans import Recorder, current, drain, end_streams, price_book, use, wants_session
+from otel_agentops.spans import (
+    Recorder,
+    current,
+    drain,
+    end_streams,
+    price_book,
+    use,
+    wants_session,
+    watching,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,7 +32,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import Tracer, TracerProvider
 
-    from otel_agentops.accounting import Finding, Ledger
+    from otel_agentops.accounting import Budget, Finding, Ledger
     from otel_agentops.pricing import Adjust, Alias, Price, PriceBook
     from otel_agentops.records import ModelCall
 
@@ -56,6 +65,11 @@ class Runtime:
         return self._recorder.scopes.process
 
     @property
+    def remaining(self) -> dict[str, Decimal | int]:
+        """What is left of the budgets of the process, by limit; empty where there is none."""
+        return self._recorder.budgets.remaining(None)
+
+    @property
     def prices(self) -> PriceBook:
         """The prices in force, and what they could not price."""
         return self._recorder.book
@@ -81,6 +95,7 @@ def init(
     loops: str | None = None,
     loop_limits: Mapping[str, int] | None = None,
     on_finding: Callable[[Finding], object] | None = None,
+    budgets: Iterable[Budget] | Budget = (),
     auto_session: bool | None = None,
     stream_usage: bool | None = None,
     stream_usage_hosts: Iterable[str] | None = None,
@@ -118,6 +133,7 @@ def init(
         loops: What to do about loops: `warn` (default), `raise` (stop the next call), or `off`.
         loop_limits: Finding -> how often is too often; 0 is never.
         on_finding: Called for each new loop or silent failure, on the thread on which it happened.
+        budgets: What the process may spend and, with `per`, each user and the like.
         auto_session: Open a session for the process at the first call outside any; None decides by
             what the process looks like.
         stream_usage: Ask for the usage of chat streams whose caller did not (default: yes).
@@ -167,8 +183,7 @@ def init(
     )
     wanted = registry.wanted(config.instrument, config.disabled, strict=instrument is not None)
     exporters = (exporters,) if isinstance(exporters, str) else tuple(exporters)
-    if on_finding is not None and not callable(on_finding):
-        raise ConfigError("on_finding", on_finding, "a function of a finding")
+    watch = watching(on_finding, budgets)
     for given, method in ((tracer_provider, "get_tracer"), (meter_provider, "get_meter")):
         if given is not None and not hasattr(given, method):
             raise ConfigError(method.replace("get_", "") + "_provider", given, f"an object with {method}()")
@@ -179,9 +194,7 @@ def init(
                 warn_once("init twice", "init() was called again with other settings; the first ones hold")
             return _runtime
         book = price_book(config, tuple(price_rules), price_hook, strict=prices is not None)
-        runtime = _start(
-            config, book, wanted, exporters, tracer_provider, meter_provider, on_finding=on_finding
-        )
+        runtime = _start(config, book, wanted, exporters, tracer_provider, meter_provider, **watch)
     registry.drop_others(wanted)  # those of the launcher, which knows the variables alone
     registry.install(wanted)
     providers.prepare()
@@ -223,7 +236,7 @@ def _start(
     tracer_provider: TracerProvider | None,
     meter_provider: MeterProvider | None,
     launched: bool = False,
-    on_finding: Callable[[Finding], object] | None = None,
+    **watch: Any,
 ) -> Runtime:
     global _runtime  # noqa: PLW0603 - one runtime a process
     for name in wanted:
@@ -233,7 +246,7 @@ def _start(
     pipeline = providers.own_pipeline(provider)
     meters = meter_provider or (pipeline.meter_provider if pipeline is not None else None)
     recorder = Recorder(
-        config, book, provider, meters, lambda: wants_session(config, under_launcher), on_finding
+        config, book, provider, meters, lambda: wants_session(config, under_launcher), **watch
     )
     use(recorder)
     _runtime = Runtime(config, recorder, provider, launched)

@@ -1,10 +1,12 @@
 """Keeping the books: scopes, their ledgers, prices, and foreign spans read as records."""
 
-from otel_agentops.accounting.digest import digest, digest_of_arguments
+from otel_agentops.accounting.budgets import Budget, BudgetExceeded
+from otel_agentops.accounting.digest import digest, digest_of_arguments, take_digest
 from otel_agentops.accounting.findings import Finding, LoopDetected
 from otel_agentops.accounting.ledger import Entry, Ledger
 from otel_agentops.accounting.once import Calls, Place
 from otel_agentops.accounting.pipeline import Stage, free_failure, stages, tool_entry
+from otel_agentops.accounting.purses import Budgets
 from otel_agentops.accounting.readers import (
     PRICE_INPUTS,
     is_boundary,
@@ -18,6 +20,9 @@ from otel_agentops.accounting.watcher import Watcher, fingerprint
 
 __all__ = [
     "PRICE_INPUTS",
+    "Budget",
+    "BudgetExceeded",
+    "Budgets",
     "Calls",
     "Entry",
     "Finding",
@@ -38,5 +43,6 @@ __all__ = [
     "model_operation",
     "prompt_of",
     "stages",
+    "take_digest",
     "tool_entry",
 ]

@@ -14,10 +14,13 @@ from decimal import Decimal
 from enum import Enum
 from hashlib import blake2b
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-__all__ = ["digest", "digest_of_arguments"]
+if TYPE_CHECKING:
+    from otel_agentops.records import ModelCall
+
+__all__ = ["digest", "digest_of_arguments", "take_digest"]
 
 _SIZE = 16
 _PIECES = 100_000
@@ -34,15 +37,25 @@ def digest(key: bytes, *parts: Any) -> str:
             any other kind counts by its type alone, and nothing is ever iterated that iteration
             would consume.
     """
+    return blake2b(_framed(parts), digest_size=_SIZE, key=key).hexdigest()
+
+
+def take_digest(call: ModelCall, key: bytes, *parts: Any) -> None:
+    """Set the digest of a call that is about to be sent, and about how long it is."""
+    framed = _framed(parts)
+    call.input_bytes = len(framed)
+    call.digest = blake2b(framed, digest_size=_SIZE, key=key).hexdigest()
+
+
+def _framed(parts: tuple[Any, ...]) -> bytes:
     try:
         # plain data in one go: version 2 is length-framed and, unlike later ones, knows no references
-        framed = marshal.dumps(parts, 2)
+        return marshal.dumps(parts, 2)
     except ValueError:  # something that is no plain data, a cycle, or too deep
         pieces: list[bytes] = []
         for part in parts:
             _frame(part, pieces, 0)
-        framed = b"".join(pieces)
-    return blake2b(framed, digest_size=_SIZE, key=key).hexdigest()
+        return b"".join(pieces)
 
 
 def digest_of_arguments(key: bytes, name: str, arguments: Any) -> str | None:

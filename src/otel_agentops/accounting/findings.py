@@ -29,8 +29,8 @@ class Finding:
 
     Attributes:
         kind: `repeated_prompt`, `repeated_tool_call`, `cycle`, `retry_storm`, `truncated`,
-            `content_filtered`, `empty_output` or `swallowed_error`.
-        name: The model, the tool, or for a cycle how many steps it has.
+            `content_filtered`, `empty_output`, `swallowed_error` or `budget_exceeded`.
+        name: The model, the tool, for a cycle how many steps it has, or whose budget it is.
         count: How often it happened by now; goes on counting while the run does.
         first_span_id: Where it began, 16 hex digits; None without an SDK.
         last_span_id: Where it was seen last.
@@ -47,7 +47,7 @@ class Finding:
     stopped: int = 0
 
     def __str__(self) -> str:
-        return f"{self.kind} ({self.name}): {self.count} times"
+        return f"{self.kind} ({self.name})" + (f": {self.count} times" if self.count > 1 else "")
 
 
 class LoopDetected(Refusal):

@@ -14,6 +14,7 @@ from otel_agentops.records import ModelCall, ToolCall
 
 if TYPE_CHECKING:
     from otel_agentops.accounting.once import Calls
+    from otel_agentops.accounting.purses import Budgets
     from otel_agentops.accounting.scopes import Scope, Scopes
     from otel_agentops.accounting.watcher import Watcher
     from otel_agentops.pricing import PriceBook
@@ -74,6 +75,8 @@ def tool_entry(tool: ToolCall) -> Entry:
     return Entry(cost_usd=tool.cost_usd, tool_calls=1, errors=tool.error_type is not None)
 
 
-def stages(book: PriceBook, scopes: Scopes, calls: Calls, watcher: Watcher) -> tuple[Stage, ...]:
+def stages(
+    book: PriceBook, scopes: Scopes, calls: Calls, watcher: Watcher, budgets: Budgets
+) -> tuple[Stage, ...]:
     """The accounting, in order."""
-    return (count_once(calls), price(book), watcher.ended, add_to_ledger(scopes))
+    return (count_once(calls), price(book), watcher.ended, add_to_ledger(scopes), budgets.settle)

@@ -294,3 +294,4 @@ def learn(call: ModelCall, inner: ModelCall) -> None:
     if call.usage is not None and call.usage is inner.usage:
         call.invalid_usage = False
     call.digest, call.step, call.findings = inner.digest, inner.step, inner.findings
+    call.held = inner.held

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span
 
+    from otel_agentops.accounting.budgets import Purse
     from otel_agentops.accounting.findings import Watch
     from otel_agentops.accounting.steps import History
     from otel_agentops.accounting.watcher import Account
@@ -51,6 +52,7 @@ class Scope:
         watch: What is remembered of its session to find loops; None where nobody looks.
         lane: What its agent did so far.
         account: What a session with an id of the program's own shares with its other requests.
+        purses: Budgets that what runs inside belongs to.
         failed_tools: Tools that failed inside and did not work since, and the span of each.
     """
 
@@ -67,6 +69,7 @@ class Scope:
         "owner",
         "parent",
         "provider",
+        "purses",
         "seen_error",
         "span",
         "span_id",
@@ -95,6 +98,7 @@ class Scope:
         self.lane: History | None = parent.lane if parent is not None else None
         self.account: Account | None = None
         self.failed_tools: dict[str, int] | None = None
+        self.purses: tuple[Purse, ...] = ()
 
     def live(self) -> Scope | None:
         """This scope or the nearest one around it that is still open; None if all have ended."""

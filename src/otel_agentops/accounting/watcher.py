@@ -189,6 +189,13 @@ class Watcher:
             if step.news:
                 self.tell(finding, scope)
 
+    def cancel(self, record: Record) -> None:
+        """The call that was looked at is not made after all."""
+        step, record.step = record.step, None
+        if step is not None:
+            with self._lock:
+                step.history.drop(step.number)
+
     def ended(self, call: ModelCall, scope: Scope | None, start_ns: int) -> None:
         """A stage of the accounting: a model call has ended."""
         if call.step is not None:
@@ -280,7 +287,7 @@ class Watcher:
     # --- what went wrong without anybody noticing ---
 
     def silent(self, kind: str, name: str, span_id: int, scope: Scope | None) -> Finding:
-        """Note a failure that the program was not told of."""
+        """Note something that the program was not told of, or not by us."""
         watch = scope.watch if scope is not None and scope.watch is not None else self._process
         with self._lock:
             finding, new = watch.note(kind, name, name, span_id)

@@ -10,7 +10,8 @@ from contextvars import ContextVar
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from otel_agentops.accounting import Finding, Ledger, digest_of_arguments
+from otel_agentops.accounting import Budget, Finding, Ledger, digest_of_arguments
+from otel_agentops.config import ConfigError
 from otel_agentops.decorators.functions import decorate
 from otel_agentops.failsafe import failsafe
 from otel_agentops.messages import settled
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span
 
-__all__ = ["Block", "Handle", "T", "agent", "made", "operation", "tool"]
+__all__ = ["Block", "Handle", "T", "agent", "made", "operation", "read_budget", "tool"]
 
 T = TypeVar("T", bound=Callable[..., Any] | type)
 Make = Callable[[str | None], Record]
@@ -49,6 +50,14 @@ class Handle:
         Of a session whose id the program gave: what was spent under that id, earlier requests included.
         """
         return self._total
+
+    @property
+    def remaining(self) -> dict[str, Decimal | int]:
+        """What is left of its budgets and those around it, by limit; empty where there is none."""
+        opened, recorder = self._opened, current()
+        if opened is None or recorder is None:
+            return {}
+        return recorder.budgets.remaining(opened.scope)
 
     @property
     def findings(self) -> list[Finding]:
@@ -243,8 +252,10 @@ def made(target: Any, block: Callable[[str | None], Block]) -> Any:
 @overload
 def agent(name: T, /) -> T: ...
 @overload
-def agent(name: str | None = None, *, description: str | None = None) -> Block: ...
-def agent(name: Any = None, *, description: str | None = None) -> Any:
+def agent(
+    name: str | None = None, *, description: str | None = None, budget: Budget | None = None
+) -> Block: ...
+def agent(name: Any = None, *, description: str | None = None, budget: Budget | None = None) -> Any:
     """Record an agent: `@agent`, `@agent(name=...)` or `with agent("name"):`.
 
     On a class the outermost call of any public method is one turn of the agent; calls from there to
@@ -253,21 +264,40 @@ def agent(name: Any = None, *, description: str | None = None) -> Any:
     Args:
         name: Name of the agent; that of the function or class when left out.
         description: What it is for.
+        budget: What each of its turns may spend.
     """
-    return made(name, lambda own: Block(lambda default: AgentRun(own or default, description)))
+    checked = read_budget(budget)
+    return made(
+        name, lambda own: Block(lambda default: AgentRun(own or default, description, budget=checked))
+    )
 
 
 @overload
 def operation(name: T, /) -> T: ...
 @overload
-def operation(name: str | None = None) -> Block: ...
-def operation(name: Any = None) -> Any:
+def operation(name: str | None = None, *, budget: Budget | None = None) -> Block: ...
+def operation(name: Any = None, *, budget: Budget | None = None) -> Any:
     """Record a step of the program: `@operation`, `@operation(name=...)` or `with operation("name"):`.
 
     Args:
         name: Name of the step; that of the function or class when left out.
+        budget: What it may spend each time.
     """
-    return made(name, lambda own: Block(lambda default: Operation(own or default or "operation")))
+    checked = read_budget(budget)
+    return made(
+        name, lambda own: Block(lambda default: Operation(own or default or "operation", budget=checked))
+    )
+
+
+def read_budget(budget: Any) -> Budget | None:
+    """A budget as it must be.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    if budget is not None and not isinstance(budget, Budget):
+        raise ConfigError("budget", budget, "a Budget")
+    return budget
 
 
 @overload

@@ -8,7 +8,7 @@ from dataclasses import fields
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from otel_agentops.accounting import digest
+from otel_agentops.accounting import take_digest
 from otel_agentops.failsafe import failsafe, failures
 from otel_agentops.messages import as_message, as_messages, settled, text_part
 from otel_agentops.records import ModelCall, Usage
@@ -102,7 +102,7 @@ class ModelCallBlock:
         call, (messages, system, tools) = self._call, self._prompt
         call.capture = capture
         if messages is not None or system is not None:
-            call.digest = digest(key, system, messages, tools)
+            take_digest(call, key, system, messages, tools)
         if capture:
             call.input_messages = as_messages(messages) if messages is not None else None
             call.system_instructions = [text_part(system)] if system is not None else None

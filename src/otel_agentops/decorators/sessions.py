@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any, overload
 
 from otel_agentops.config import loop_limits as read_limits
 from otel_agentops.config import loops as read_loops
-from otel_agentops.decorators.blocks import Block, Handle, T, made
+from otel_agentops.decorators.blocks import Block, Handle, T, made, read_budget
 from otel_agentops.failsafe import failsafe
 from otel_agentops.records import Session
 from otel_agentops.spans import new_session_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from otel_agentops.accounting import Budget
 
 __all__ = ["session", "start_session"]
 
@@ -31,6 +33,7 @@ def session(
     metadata: Mapping[str, Any] | None = None,
     loops: str | None = None,
     loop_limits: Mapping[str, int] | None = None,
+    budget: Budget | None = None,
 ) -> Block: ...
 def session(
     name: Any = None,
@@ -42,6 +45,7 @@ def session(
     metadata: Mapping[str, Any] | None = None,
     loops: str | None = None,
     loop_limits: Mapping[str, int] | None = None,
+    budget: Budget | None = None,
 ) -> Any:
     """Record one run of the application: `with session("triage") as s:`, `@session` or `@session(name=...)`.
 
@@ -55,13 +59,15 @@ def session(
         metadata: Values for the session's own span; what is no text, number or bool is written as text.
         loops: What to do about loops: `warn`, `raise` or `off`; as in the settings when left out.
         loop_limits: Finding -> how often is too often, such as `{"repeated_prompt": 10}`.
+        budget: What it may spend; with an id of yours, in all its requests together.
 
     Raises:
-        ConfigError: `loops` or `loop_limits` cannot be used.
+        ConfigError: `loops`, `loop_limits` or `budget` cannot be used.
     """
     marks, notes = _texts(tags), _notes(metadata)
     policy = read_loops("loops", loops) if loops is not None else None
     limits = read_limits("loop_limits", loop_limits) if loop_limits is not None else {}
+    checked = read_budget(budget)
 
     def make(own: str | None, default: str | None) -> Session:
         return Session(
@@ -74,6 +80,7 @@ def session(
             given=session_id is not None,
             loops=policy,
             loop_limits=limits,
+            budget=checked,
         )
 
     return made(name, lambda own: Block(functools.partial(make, own)))
@@ -107,6 +114,7 @@ def start_session(
     metadata: Mapping[str, Any] | None = None,
     loops: str | None = None,
     loop_limits: Mapping[str, int] | None = None,
+    budget: Budget | None = None,
 ) -> Handle:
     """Open a session that no block ends; `.end(outcome)` does. Arguments as those of `session`."""
     block = session(
@@ -118,5 +126,6 @@ def start_session(
         metadata=metadata,
         loops=loops,
         loop_limits=loop_limits,
+        budget=budget,
     )
     return block.start()

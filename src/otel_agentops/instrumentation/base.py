@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 import wrapt
 
-from otel_agentops.accounting import digest
+from otel_agentops.accounting import take_digest
 from otel_agentops.failsafe import Refusal, failsafe, logger, swallowed
 from otel_agentops.instrumentation.arguments import ABSENT, given
 from otel_agentops.instrumentation.layers import layers_of
@@ -345,7 +345,7 @@ class _Begin:
             call = target.request(resource, named, capture or layer is not None)
             if target.prompt:
                 prompt = [given(named.get(name)) for name in target.prompt]
-                call.digest = digest(recorder.digest_key, *prompt)
+                take_digest(call, recorder.digest_key, *prompt)
             if target.amend is not None:
                 kwargs, conceal = target.amend(resource, kwargs, recorder)
             if layer is None:

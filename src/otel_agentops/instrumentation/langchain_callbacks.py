@@ -10,8 +10,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from otel_agentops.accounting import digest
-from otel_agentops.failsafe import swallowed
+from otel_agentops.accounting import digest_of_arguments, take_digest
+from otel_agentops.failsafe import Refusal, swallowed
 from otel_agentops.instrumentation import langchain_calls as calls
 from otel_agentops.instrumentation import langchain_runs as runs
 from otel_agentops.instrumentation.langchain_messages import plain
@@ -57,11 +57,11 @@ class Callbacks:
         active: Whether anything is recorded.
         run_inline: So that async runs call us in their own context, not in a thread.
         apart: Whether async runs call us in a task of its own, whose context their bodies do not see.
-        meant_for_callers: Exceptions of ours that stop a run; none so far.
+        meant_for_callers: Exceptions of ours that stop a run.
     """
 
     run_inline = True
-    meant_for_callers: ClassVar[tuple[type[Exception], ...]] = ()
+    meant_for_callers: ClassVar[tuple[type[Exception], ...]] = (Refusal,)
 
     def __init__(self) -> None:
         self.active = True
@@ -185,8 +185,11 @@ class Callbacks:
         recorder, told = current(), serialized or _NOTHING
         tool = ToolCall(str(told.get("name") or name or "tool"), description=told.get("description"))
         tool.call_id = tool_call_id
-        if recorder is not None and recorder.encoder.capture_content:
-            tool.arguments = settled(input_str if inputs is None else inputs)
+        if recorder is not None:
+            given = input_str if inputs is None else inputs
+            tool.digest = digest_of_arguments(recorder.digest_key, tool.name, given)
+            if recorder.encoder.capture_content:
+                tool.arguments = settled(given)
         self._start(tool, run_id, self._around(parent_run_id))
 
     @_ours
@@ -195,9 +198,8 @@ class Callbacks:
         run = self._open.get(run_id)
         if not isinstance(run, Run) or run.scope is None or not isinstance(run.scope.record, ToolCall):
             return
-        recorder, tool = current(), run.scope.record
-        if recorder is not None and recorder.encoder.capture_content:
-            tool.result = settled(getattr(output, "content", output))
+        tool = run.scope.record
+        run.scope.result(settled(getattr(output, "content", output)))
         failed = getattr(output, "status", None) == "error"
         if failed:
             tool.error_type = "_OTHER"
@@ -268,7 +270,7 @@ class Callbacks:
         params = invocation_params or _NOTHING
         call = calls.request(operation, metadata or _NOTHING, params)
         said = prompt if isinstance(prompt, str) else [plain(message) for message in prompt]
-        call.digest = digest(recorder.digest_key, said, params.get("tools"))
+        take_digest(call, recorder.digest_key, said, params.get("tools"))
         around = self._around(parent_run_id)
         if around is None:
             call.conversation_id = calls.conversation(metadata or _NOTHING)

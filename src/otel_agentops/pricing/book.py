@@ -94,6 +94,16 @@ class PriceBook:
             cost.flags = (*call.flags, *(flag for flag in cost.flags if flag not in call.flags))
         return cost
 
+    def estimate(self, call: ModelCall, at_ns: int) -> Decimal | None:
+        """What a call with such counts would cost in US dollars, without the hook and without a note."""
+        try:
+            plan = self._resolution(call).plan(at_ns)
+            if plan.reason is not None or call.usage is None:
+                return None
+            return plan.usd(split(call.usage), call.usage.input_tokens or 0)
+        except Exception:  # noqa: BLE001 - counts of a made-up call may well not fit; then nobody knows
+            return None
+
     def warm(self, provider: str, at_ns: int) -> None:
         """Read the cards of a provider now, so that the first call does not: it may hold an event loop.
 

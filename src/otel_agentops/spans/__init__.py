@@ -2,7 +2,7 @@
 
 from otel_agentops.spans.annotated import start_annotated
 from otel_agentops.spans.carry import Carried
-from otel_agentops.spans.current import current, price_book, use
+from otel_agentops.spans.current import current, price_book, use, watching
 from otel_agentops.spans.dropped import drain, leave, watch
 from otel_agentops.spans.follow import (
     Following,
@@ -54,4 +54,5 @@ __all__ = [
     "waiting",
     "wants_session",
     "watch",
+    "watching",
 ]

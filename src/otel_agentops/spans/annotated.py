@@ -36,8 +36,7 @@ class AnnotatedCall(OpenCall):
     def __init__(self, recorder: Recorder, record: ModelCall, span: Span, place: Place) -> None:
         start_ns = getattr(span, "start_time", None) or 0
         scope = recorder.scopes.current()
-        if scope is not None:
-            recorder.watcher.start_call(record, scope)
+        recorder.admit(record, scope)
         super().__init__(recorder, record, span, start_ns, scope)
         self._place = place
         if record.step is not None:

@@ -8,8 +8,9 @@ ours passes calls through.
 from __future__ import annotations
 
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from otel_agentops.accounting import Budget
 from otel_agentops.config import Config, ConfigError
 from otel_agentops.failsafe import warn_once
 from otel_agentops.pricing import Adjust, Alias, Price, PriceBook, PriceFileError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from otel_agentops.records import ModelCall
 
-__all__ = ["current", "price_book", "use"]
+__all__ = ["current", "price_book", "use", "watching"]
 
 _recorder: Recorder | None = None
 _off = False
@@ -47,6 +48,21 @@ def _make() -> None:
         if _recorder is None:
             config = Config.load()
             _recorder = Recorder(config, price_book(config))
+
+
+def watching(on_finding: Any, budgets: Any) -> dict[str, Any]:
+    """What to tell of findings to, and what may be spent, as arguments of a `Recorder`.
+
+    Raises:
+        ConfigError: One of them is none.
+    """
+    if on_finding is not None and not callable(on_finding):
+        raise ConfigError("on_finding", on_finding, "a function of a finding")
+    budgets = (budgets,) if isinstance(budgets, Budget) else tuple(budgets)
+    for budget in budgets:
+        if not isinstance(budget, Budget):
+            raise ConfigError("budgets", budget, "Budget objects")
+    return {"on_finding": on_finding, "budgets": budgets}
 
 
 def price_book(

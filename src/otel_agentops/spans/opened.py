@@ -290,6 +290,7 @@ class OpenScope(Open):
         found = recorder.watcher.closed(record, scope)
         if isinstance(record, ToolCall):
             recorder.watcher.tool_ended(record, scope.parent, scope.span_id)
+            recorder.budgets.tool_ended(record, scope.parent)
             recorder.scopes.count(scope.parent, tool_entry(record))
         if found:
             record.findings = [*(record.findings or ()), *found]

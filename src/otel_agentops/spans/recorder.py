@@ -13,8 +13,8 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 
-from otel_agentops.accounting import Calls, Scope, Scopes, Watcher, stages
-from otel_agentops.failsafe import failsafe, logger
+from otel_agentops.accounting import Budgets, Calls, Scope, Scopes, Watcher, stages
+from otel_agentops.failsafe import Refusal, failsafe, logger
 from otel_agentops.records import AgentRun, Operation, Session, ToolCall
 from otel_agentops.semconv import PROFILES, own
 from otel_agentops.spans.encode import Encoder
@@ -23,12 +23,12 @@ from otel_agentops.spans.metrics import Instruments
 from otel_agentops.spans.opened import OpenCall, OpenScope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
-    from otel_agentops.accounting import Finding
+    from otel_agentops.accounting import Budget, BudgetExceeded, Finding
     from otel_agentops.config import Config
     from otel_agentops.pricing import PriceBook
     from otel_agentops.records import ModelCall, Record
@@ -51,6 +51,7 @@ class Recorder:
         meter_provider: The same for metrics.
         auto_session: Asked at the first call outside any session whether to open one for the process.
         on_finding: Called for each new finding, on the thread that made it.
+        budgets: Of the whole process, and of each user and the like.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Recorder:
         meter_provider: MeterProvider | None = None,
         auto_session: Callable[[], bool] | None = None,
         on_finding: Callable[[Finding], object] | None = None,
+        budgets: Iterable[Budget] = (),
     ) -> None:
         from otel_agentops import __version__  # noqa: PLC0415 - defined while this module loads
 
@@ -77,7 +79,9 @@ class Recorder:
         self.calls = Calls()
         self.watcher = Watcher(config)
         self.watcher.tell = self._tell
-        self.stages = stages(book, self.scopes, self.calls, self.watcher)
+        self.budgets = Budgets(book, budgets)
+        self.budgets.tell = self._tell_exceeded
+        self.stages = stages(book, self.scopes, self.calls, self.watcher, self.budgets)
         self.digest_key = config.digest_key or os.urandom(32)
         self.implicit: OpenScope | None = None
         self.sessions: dict[int, OpenScope] = {}
@@ -102,8 +106,7 @@ class Recorder:
         if self.implicit is None:
             self._want_session()
         context, parent_id, scope = self._where(parent)
-        if scope is not None:
-            self.watcher.start_call(call, scope)
+        self.admit(call, scope)
         name, attributes = self.encoder.call_start(call, scope.stamps if scope else _NO_ATTRIBUTES)
         if call.conversation_id is None and scope is not None and call.operation != "embeddings":
             call.conversation_id = scope.stamps.get(own.CONVERSATION_ID)
@@ -146,8 +149,8 @@ class Recorder:
         implicit: bool = False,
     ) -> OpenScope:
         self.scopes.starting(around)
-        if isinstance(record, ToolCall) and around is not None:
-            self.watcher.start_tool(record, around)
+        if isinstance(record, ToolCall):
+            self.admit(record, around)
         scope = Scope(record.kind, around, _stamps(record), owner)
         name, attributes = self.encoder.scope_start(record, scope.stamps)
         start_ns = time.time_ns()
@@ -157,6 +160,7 @@ class Recorder:
         if self.calls.live(outer_span_id):  # what is called in here is inside a call around it
             self.calls.started(scope.span_id, outer_span_id, scope.trace_id, SCOPE_NAME)
         self.watcher.opened(record, scope)
+        self.budgets.opened(record, scope)
         if record.step is not None:
             self.watcher.started(record, scope.span_id, around)
         opened = OpenScope(self, record, span, start_ns, scope)
@@ -196,7 +200,30 @@ class Recorder:
                 return trace.set_span_in_context(mine.span, context), mine.span_id, mine
         return context, parent.span_id, scopes.join(parent.span_id, parent.trace_id)
 
+    def admit(self, record: ModelCall | ToolCall, scope: Scope | None) -> None:
+        """Look at a call that is about to be sent, or a tool that is about to run.
+
+        Raises:
+            Refusal: The program asked that such calls be stopped.
+        """
+        if isinstance(record, ToolCall):
+            if scope is not None:
+                self.watcher.start_tool(record, scope)
+            start: Callable[[Any, Scope | None], None] = self.budgets.start_tool
+        else:
+            if scope is not None:
+                self.watcher.start_call(record, scope)
+            start = self.budgets.start_call
+        try:
+            start(record, scope)
+        except Refusal:
+            self.watcher.cancel(record)
+            raise
+
     # --- findings ---
+
+    def _tell_exceeded(self, exceeded: BudgetExceeded, scope: Scope | None) -> None:
+        self.watcher.silent("budget_exceeded", f"{exceeded.limit} of {exceeded.where}", 0, scope)
 
     def _tell(self, finding: Finding, scope: Scope | None) -> None:
         """Tell everybody of a new finding: the session's span, the metrics, the log and the program."""

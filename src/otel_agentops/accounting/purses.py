@@ -1,0 +1,275 @@
+"""Holding calls to their budgets, for one runtime: reserved when they start, settled when they end."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import OrderedDict
+from decimal import Decimal
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from otel_agentops.accounting.budgets import Amount, Budget, BudgetExceeded, Purse, purse_name
+from otel_agentops.accounting.estimates import Estimates
+from otel_agentops.accounting.findings import LOOPS
+from otel_agentops.accounting.kept import Kept
+from otel_agentops.failsafe import warn_once
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from otel_agentops.accounting.scopes import Scope
+    from otel_agentops.pricing import PriceBook
+    from otel_agentops.records import ModelCall, Record, ToolCall
+
+__all__ = ["Budgets"]
+
+_KEYS = 10_000
+"""Values of `per` whose budgets are remembered, for an hour."""
+_PATIENCE_S = 600.0
+"""A call that has not ended by then is believed never to: what it holds is free again."""
+_MOST_HELD = 100_000
+
+
+class _Held:
+    """What one call on its way holds."""
+
+    __slots__ = ("amount", "purses", "since")
+
+    def __init__(self, amount: Amount, purses: tuple[Purse, ...], since: float) -> None:
+        self.amount = amount
+        self.purses = purses
+        self.since = since
+
+
+class Budgets:
+    """The budgets of one runtime.
+
+    Args:
+        book: Where prices come from.
+        budgets: Those of the whole process, and those per user and the like.
+        clock: Seconds that only go forward.
+
+    Attributes:
+        tell: `(exceeded, scope)`: called once for each budget that is exceeded.
+        process: Purses that every call belongs to.
+    """
+
+    def __init__(
+        self, book: PriceBook, budgets: Iterable[Budget] = (), clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        budgets = tuple(budgets)
+        self.tell: Callable[[BudgetExceeded, Scope | None], None] = _nobody
+        self.process = tuple(Purse(each, "the process") for each in budgets if each.per is None)
+        self._per = tuple(each for each in budgets if each.per is not None)
+        self._kept: Kept[Purse] = Kept(_KEYS, clock)
+        self._estimates = Estimates(book)
+        self._held: OrderedDict[int, _Held] = OrderedDict()
+        self._clock = clock
+        self._lock = RLock()
+        _all.add(self)
+
+    def fresh_lock(self) -> None:
+        """In the child of a fork: the parent may have held it."""
+        self._lock = RLock()
+
+    # --- scopes ---
+
+    def opened(self, record: Record, scope: Scope) -> None:
+        """A scope opens: it has the purses around it, and its own."""
+        around = scope.parent.purses if scope.parent is not None else self.process
+        wanted = (*self._per, record.budget) if record.budget is not None else self._per
+        if not wanted:
+            scope.purses = around
+            return
+        found = list(around)
+        with self._lock:
+            for budget in wanted:
+                purse = self._purse(budget, record, scope)
+                if purse is not None and purse not in found:
+                    found.append(purse)
+        scope.purses = tuple(found)
+
+    def _purse(self, budget: Budget, record: Record, scope: Scope) -> Purse | None:
+        name = getattr(record, "name", None)
+        if budget.per is not None:
+            value = scope.stamps.get(budget.per)
+            if value is None:
+                return None
+            return self._kept.get((budget, value), lambda: Purse(budget, f"{budget.per} {value}"))
+        if record.kind == "session" and getattr(record, "given", False):
+            session_id = scope.stamps["session.id"]
+            return self._kept.get(
+                (budget, "session", session_id), lambda: Purse(budget, f"session {session_id}")
+            )
+        return Purse(budget, purse_name(record.kind, name))
+
+    # --- calls ---
+
+    def start_call(self, call: ModelCall, scope: Scope | None) -> None:
+        """A model call is about to be sent: hold what it may use.
+
+        Raises:
+            BudgetExceeded: There is not so much left.
+        """
+        purses = scope.purses if scope is not None else self.process
+        if not purses or call.operation == "fetch_response":
+            return
+        with self._lock:
+            amount, priced = self._estimates.of(call, time.time_ns())
+            amount.repeats = _repeats(call)
+            self._hold(call, amount, purses, scope, priced)
+
+    def start_tool(self, tool: ToolCall, scope: Scope | None) -> None:
+        """A tool is about to run.
+
+        Raises:
+            BudgetExceeded: There is not enough left for it.
+        """
+        purses = scope.purses if scope is not None else self.process
+        if purses:
+            with self._lock:
+                amount = Amount(tool.cost_usd or Decimal(0), tool_calls=1, repeats=_repeats(tool))
+                self._hold(tool, amount, purses, scope, priced=True)
+
+    def _hold(
+        self, record: Any, amount: Amount, purses: tuple[Purse, ...], scope: Scope | None, priced: bool
+    ) -> None:
+        now = self._clock()
+        self._free_forgotten(now)
+        for purse in purses:
+            if purse.refuses and purse.exceeded is not None:
+                raise _again(purse)
+            limit = purse.lacks(amount, priced)
+            if limit is not None:
+                self._exceeded(purse, limit, scope)
+        for purse in purses:
+            purse.held.add(amount)
+        record.held = held = _Held(amount, purses, now)
+        self._held[id(held)] = held
+
+    def _exceeded(self, purse: Purse, limit: str, scope: Scope | None) -> None:
+        """A budget is exceeded: tell once, and do what it says."""
+        first = purse.exceeded is None
+        exceeded = BudgetExceeded(purse.budget, limit, _copy(purse.spent), purse.where)
+        action = purse.budget.on_exceeded
+        if first:
+            purse.exceeded = exceeded
+            self.tell(exceeded, scope)
+        if action == "raise":
+            purse.refuses = True
+            raise exceeded
+        if first and callable(action):
+            try:
+                action(exceeded)
+            except BudgetExceeded:
+                purse.refuses = True
+                raise
+            except Exception as error:
+                purse.refuses = True
+                raise exceeded from error
+
+    def _free_forgotten(self, now: float) -> None:
+        held = self._held
+        while held:
+            oldest = next(iter(held.values()))
+            if now - oldest.since < _PATIENCE_S and len(held) < _MOST_HELD:
+                return
+            self._release(oldest)
+
+    def _release(self, held: _Held) -> None:
+        if self._held.pop(id(held), None) is not None:
+            for purse in held.purses:
+                purse.held.add(held.amount, -1)
+
+    def settle(self, call: ModelCall, scope: Scope | None, _start_ns: int) -> None:
+        """A stage of the accounting: what the call held is free again, and what it used is spent."""
+        held: _Held | None = call.held
+        purses = held.purses if held is not None else scope.purses if scope is not None else self.process
+        if not purses or call.operation == "fetch_response":
+            return
+        used = Amount(repeats=held.amount.repeats if held is not None else 0)
+        priced = call.cost is not None and call.cost.usd is not None
+        if not call.duplicate:
+            usage = call.usage if call.counted is None else call.counted
+            if usage is not None:
+                used.tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0)
+            used.calls = int(call.counted is None)
+            if call.cost is not None and call.cost.usd is not None:
+                used.usd = call.cost.usd
+        with self._lock:
+            self._spend(call, purses, used)
+            self._estimates.learn(call)
+        if not priced and call.usage is not None and not call.duplicate:
+            self._unpriced(call, purses)
+
+    def tool_ended(self, tool: ToolCall, scope: Scope | None) -> None:
+        """A tool has run in `scope`."""
+        held: _Held | None = tool.held
+        purses = held.purses if held is not None else scope.purses if scope is not None else self.process
+        if purses:
+            repeats = held.amount.repeats if held is not None else 0
+            with self._lock:
+                self._spend(tool, purses, Amount(tool.cost_usd or Decimal(0), 0, 0, 1, repeats))
+
+    def _spend(self, record: Any, purses: tuple[Purse, ...], used: Amount) -> None:
+        if record.held is not None:
+            self._release(record.held)
+            record.held = None
+        for purse in purses:
+            purse.spent.add(used)
+
+    @staticmethod
+    def _unpriced(call: ModelCall, purses: tuple[Purse, ...]) -> None:
+        for purse in purses:
+            purse.unpriced += 1
+            if purse.unpriced == 1 and purse.budget.usd is not None:
+                warn_once(
+                    f"unpriced {purse.where}",
+                    "the budget of %s does not see what calls of %s cost: they have no price",
+                    purse.where,
+                    call.response_model or call.request_model,
+                )
+
+    def remaining(self, scope: Scope | None) -> dict[str, Decimal | int]:
+        """What is left in here, by the tightest budget of each kind; empty without one."""
+        left: dict[str, Decimal | int] = {}
+        with self._lock:
+            self._free_forgotten(self._clock())
+            for purse in scope.purses if scope is not None else self.process:
+                for name, amount in purse.remaining.items():
+                    left[name] = min(amount, left[name]) if name in left else amount
+        return left
+
+
+def _again(purse: Purse) -> BudgetExceeded:
+    """What a refused call is given: a new exception, since tracebacks stick to the old ones."""
+    before = purse.exceeded
+    limit = before.limit if before is not None else "usd"
+    return BudgetExceeded(purse.budget, limit, _copy(purse.spent), purse.where)
+
+
+def _copy(spent: Amount) -> Amount:
+    copy = Amount()
+    copy.add(spent)
+    return copy
+
+
+def _repeats(record: Record) -> int:
+    return int(any(finding.kind in LOOPS for finding in record.findings or ()))
+
+
+def _nobody(_exceeded: BudgetExceeded, _scope: Scope | None) -> None:
+    """Nobody listens."""
+
+
+_all: WeakSet[Budgets] = WeakSet()
+
+
+def _after_fork() -> None:
+    for budgets in _all:
+        budgets.fresh_lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
