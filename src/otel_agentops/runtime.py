@@ -13,16 +13,7 @@ from otel_agentops.config import Config, ConfigError
 from otel_agentops.exits import Exits
 from otel_agentops.failsafe import failsafe, logger, warn_once
 from otel_agentops.instrumentation import registry, threads
-from otel_agentops.spans import (
-    Recorder,
-    current,
-    drain,
-    end_streams,
-    price_book,
-    use,
-    wants_session,
-    watching,
-)
+from otel_agentops.spans import Recorder, current, drain, end_streams, heard, price_book, use, wants_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -183,7 +174,7 @@ def init(
     )
     wanted = registry.wanted(config.instrument, config.disabled, strict=instrument is not None)
     exporters = (exporters,) if isinstance(exporters, str) else tuple(exporters)
-    watch = watching(on_finding, budgets)
+    watch = heard(on_finding, budgets)
     for given, method in ((tracer_provider, "get_tracer"), (meter_provider, "get_meter")):
         if given is not None and not hasattr(given, method):
             raise ConfigError(method.replace("get_", "") + "_provider", given, f"an object with {method}()")

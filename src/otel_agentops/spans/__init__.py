@@ -2,7 +2,7 @@
 
 from otel_agentops.spans.annotated import start_annotated
 from otel_agentops.spans.carry import Carried
-from otel_agentops.spans.current import current, price_book, use, watching
+from otel_agentops.spans.current import current, heard, price_book, use
 from otel_agentops.spans.dropped import drain, leave, watch
 from otel_agentops.spans.follow import (
     Following,
@@ -41,6 +41,7 @@ __all__ = [
     "end_streams",
     "follow",
     "follow_stream",
+    "heard",
     "is_stream",
     "leave",
     "new_session_id",
@@ -54,5 +55,4 @@ __all__ = [
     "waiting",
     "wants_session",
     "watch",
-    "watching",
 ]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from otel_agentops.records import ModelCall
 
-__all__ = ["current", "price_book", "use", "watching"]
+__all__ = ["current", "heard", "price_book", "use"]
 
 _recorder: Recorder | None = None
 _off = False
@@ -50,7 +50,7 @@ def _make() -> None:
             _recorder = Recorder(config, price_book(config))
 
 
-def watching(on_finding: Any, budgets: Any) -> dict[str, Any]:
+def heard(on_finding: Any, budgets: Any) -> dict[str, Any]:
     """What to tell of findings to, and what may be spent, as arguments of a `Recorder`.
 
     Raises:
