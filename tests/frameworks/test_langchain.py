@@ -115,6 +115,12 @@ def fail() -> str:
     raise ToolException("no luck")
 
 
+@tool
+def echo(text: str) -> str:
+    """Say it again."""
+    return text
+
+
 class Library(BaseRetriever):
     """Finds two documents, whatever is asked."""
 
@@ -171,6 +177,17 @@ def test_a_retriever(captured: Captured) -> None:
     documents = json.loads(str(attribute(span, "gen_ai.retrieval.documents")))
     assert documents == [{"id": "d1"}, {"id": "two.txt", "score": 0.5}]
     assert attribute(span, "otel_agentops.total.model_calls") == 1
+
+
+def test_keys_are_taken_out_of_what_is_written(captured: Captured) -> None:
+    """What looks like a key is on no span, whoever was given it."""
+    key = "sk-" + "a1B2c3D4" * 5
+    Library().invoke(f"find {key}")
+    fake(f"use {key}").invoke(f"is {key} right?")
+    echo.invoke({"text": key})
+    written = json.dumps([dict(span.attributes or {}) for span in captured.spans])
+    assert "find " in written
+    assert key not in written
 
 
 # --- calls

@@ -193,9 +193,9 @@ class Encoder:
             if value:
                 self._content_into(attributes, name, value)
 
-    def _content_into(self, attributes: Attributes, name: str, value: Any) -> None:
+    def _content_into(self, attributes: Attributes, name: str, value: Any, plain: bool = False) -> None:
         try:
-            text = self.redactor.text(to_json(value))
+            text = self.redactor.text(value if plain else to_json(value))
         except Exception as error:  # noqa: BLE001 - one unreadable message must not cost the span
             swallowed(f"writing {name}", error)
             return
@@ -294,9 +294,9 @@ class Encoder:
     def _retrieval_end(self, record: Retrieval, attributes: Attributes) -> None:
         if self.capture_content:
             if record.query is not None:
-                attributes["gen_ai.retrieval.query.text"] = record.query
+                self._content_into(attributes, "gen_ai.retrieval.query.text", record.query, plain=True)
             if record.documents is not None:
-                attributes["gen_ai.retrieval.documents"] = to_json(record.documents)
+                self._content_into(attributes, "gen_ai.retrieval.documents", record.documents)
 
 
 def _as_object(value: Any) -> Any:
