@@ -98,6 +98,14 @@ def test_the_totals() -> None:
     assert (total.unpriced_calls, total.estimated_calls) == (1, 1)
 
 
+def test_a_duplicate_is_not_counted() -> None:
+    """A call that is counted on the calls inside it adds neither tokens nor a call."""
+    around = call(1, 0, "own", (0, 9), **{"gen_ai__usage__input_tokens": 7, "otel_agentops__duplicate": True})
+    inside = call(2, 1, "m-large", (1, 8), **used(7, 1, "priced", 0.5))
+    total = totals(build([around, inside]))
+    assert (total.model_calls, total.input_tokens, total.cost_usd) == (1, 7, Decimal("0.5"))
+
+
 def test_a_session_that_says_something_else_does_not_agree() -> None:
     """The two ways of adding up are compared to 12 digits."""
     session = SPANS[-1]

@@ -59,8 +59,8 @@ class Node:
 
     @property
     def counts(self) -> bool:
-        """Whether this is a model call."""
-        return self.kind == "model_call"
+        """Whether this is a model call that is not counted on another span."""
+        return self.kind == "model_call" and not self.span.attributes.get(own.DUPLICATE)
 
     @property
     def name(self) -> str:
