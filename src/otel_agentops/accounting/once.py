@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
+from collections import OrderedDict
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from otel_agentops.records import Usage
 
@@ -53,6 +53,7 @@ class Place:
         below: Calls counted inside it so far; None for none.
         end_ns: UTC end that the emitter gives, in nanoseconds; 0 for now.
         inner: A call of ours that this span tells of; None for none.
+        root: Whether its span has no local parent.
         counted: Whether it turned out to be a model call.
         answered: Whether that was counted with its usage.
     """
@@ -64,6 +65,7 @@ class Place:
     counted = False
     answered = False
     open = True
+    root = False
 
     def __init__(self, emitter: str, trace_id: int, parent: Place | None) -> None:
         self.emitter = emitter
@@ -83,7 +85,7 @@ class _Counted:
     __slots__ = ("embeds", "emitters", "end_ns", "failed", "models", "response_id", "start_ns", "usage")
 
     def __init__(self, call: ModelCall, emitter: str, start_ns: int, end_ns: int) -> None:
-        self.emitters = {emitter}
+        self.emitters = [emitter]
         self.start_ns = start_ns
         self.end_ns = end_ns
         self.response_id = call.response_id
@@ -103,8 +105,9 @@ class Calls:
     def __init__(self) -> None:
         self.duplicates = 0
         self._live: dict[int, Place] = {}
-        self._by_id: dict[str, _Counted] = {}
-        self._by_trace: dict[int, deque[_Counted]] = {}
+        # ordered ones, since a plain dict takes ever longer to find its first key
+        self._by_id: OrderedDict[str, _Counted] = OrderedDict()
+        self._by_trace: OrderedDict[int, list[_Counted]] = OrderedDict()
 
     # --- spans ---
 
@@ -120,7 +123,11 @@ class Calls:
         live = self._live
         if len(live) >= _MAX_SPANS:  # somebody never ends spans
             live.pop(next(iter(live)), None)
-        live[span_id] = Place(emitter, trace_id, live.get(parent_id) if parent_id else None)
+        if parent_id:
+            live[span_id] = Place(emitter, trace_id, live.get(parent_id))
+        else:
+            live[span_id] = place = Place(emitter, trace_id, None)
+            place.root = True
 
     def at(self, span_id: int) -> Place | None:
         """Where a live span stands; None for one that is not known."""
@@ -168,20 +175,21 @@ class Calls:
     def count(self, call: ModelCall, place: Place, start_ns: int) -> None:
         """Find out what of an ended call is still to be counted, and say so in the record."""
         with _lock:
-            below = [each for each in place.below or () if each.embeds == _embeds(call)]
-            if below:
-                self._nested(call, place, below)
-                return
+            if place.below is not None:
+                below = [each for each in place.below if each.embeds == _embeds(call)]
+                if below:
+                    self._nested(call, place, below)
+                    return
             end_ns = place.end_ns or time.time_ns()
             same = self._beside(call, place, start_ns)
             if same is not None:
-                same.emitters.add(place.emitter)
+                same.emitters.append(place.emitter)
                 same.end_ns = max(same.end_ns, end_ns)
                 self._duplicate(call)
                 place.below = [*(place.below or ()), same]
                 return
             counted = _Counted(call, place.emitter, start_ns, end_ns)
-            place.below = [*(place.below or ()), counted]
+            place.below = [counted] if place.below is None else [*place.below, counted]
             self._remember(counted, place)
 
     def _duplicate(self, call: ModelCall) -> None:
@@ -190,7 +198,7 @@ class Calls:
 
     def _nested(self, call: ModelCall, place: Place, below: list[_Counted]) -> None:
         for counted in below:
-            counted.emitters.add(place.emitter)
+            counted.emitters.append(place.emitter)
         rest = None
         if call.usage is not None:
             if all(each.usage is None and not each.failed for each in below):
@@ -216,38 +224,39 @@ class Calls:
             found = self._by_id.get(call.response_id)
             if found is not None and found.end_ns > start_ns and emitter not in found.emitters:
                 return found
-        for trace_id in (place.trace_id, 0) if place.parent is None else (place.trace_id,):
-            for counted in reversed(self._by_trace.get(trace_id, ())):
-                if counted.end_ns <= start_ns and counted.end_ns:
-                    break  # had ended before this one began, and so had those before it
-                if (
-                    counted.end_ns
-                    and emitter not in counted.emitters
-                    and (_same(call, counted, start_ns) if trace_id else _equal(call, counted))
-                ):
-                    return counted
+        trace_id = 0 if place.root else place.trace_id
+        for counted in reversed(self._by_trace.get(trace_id, ())):
+            if counted.end_ns <= start_ns and counted.end_ns:
+                break  # had ended before this one began, and so had those before it
+            if (
+                counted.end_ns
+                and emitter not in counted.emitters
+                and (_same(call, counted, start_ns) if trace_id else _equal(call, counted))
+            ):
+                return counted
         return None
 
     def _remember(self, counted: _Counted, place: Place) -> None:
         if counted.response_id:
-            _bounded(self._by_id, _MAX_IDS)
             self._by_id[counted.response_id] = counted
-        for trace_id in (place.trace_id, 0) if place.parent is None else (place.trace_id,):
-            recent = self._by_trace.get(trace_id)
-            if recent is None:
-                _bounded(self._by_trace, _MAX_TRACES)
-                recent = self._by_trace[trace_id] = deque(maxlen=_PER_TRACE)
+            if len(self._by_id) > _MAX_IDS:
+                self._by_id.popitem(last=False)
+        traces = self._by_trace
+        trace_id = 0 if place.root else place.trace_id  # roots are not beside anything in theirs
+        recent = traces.get(trace_id)
+        if recent is None:
+            traces[trace_id] = [counted]
+            if len(traces) > _MAX_TRACES:
+                traces.popitem(last=False)
+        else:
             recent.append(counted)
+            if len(recent) > _PER_TRACE:
+                del recent[0]
 
 
 def _embeds(call: ModelCall) -> bool:
     """Embeddings that are made for an answer are no part of its usage."""
     return call.operation == "embeddings"
-
-
-def _bounded(known: dict[Any, _Counted] | dict[int, deque[_Counted]], most: int) -> None:
-    if len(known) >= most:
-        known.pop(next(iter(known)), None)
 
 
 def _same_answer(call: ModelCall, counted: _Counted) -> bool:
