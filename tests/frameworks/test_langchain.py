@@ -511,7 +511,7 @@ def test_suppressed_runs_are_not_recorded(quiet: Captured) -> None:
     assert quiet.spans == []
 
 
-@pytest.mark.parametrize("place", ["request", "answer", "digest"])
+@pytest.mark.parametrize("place", ["request", "answer", "take_digest"])
 def test_our_failure_is_not_the_callers(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """When we fail while a run starts or ends, the run goes on and its span ends."""
 
@@ -519,7 +519,7 @@ def test_our_failure_is_not_the_callers(place: str, monkeypatch: pytest.MonkeyPa
         raise RuntimeError("ours")
 
     with capture(strict=False, auto_session=False) as captured:
-        monkeypatch.setattr(langchain_callbacks if place == "digest" else langchain_calls, place, refuse)
+        monkeypatch.setattr(langchain_callbacks if place == "take_digest" else langchain_calls, place, refuse)
         assert (PROMPT | fake() | StrOutputParser()).invoke({"q": "?"}) == "forty two"
         assert captured.span("RunnableSequence").status.is_ok
         assert len(captured.named("chat")) == (place == "answer")

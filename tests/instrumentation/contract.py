@@ -146,7 +146,7 @@ class InstrumentorContract:
             raise RuntimeError("ours")
 
         with capture(strict=False, auto_session=False):
-            monkeypatch.setattr(base, "digest", fail)
+            monkeypatch.setattr(base, "take_digest", fail)
             bare = calls[0].run(calls[0].arguments)
         assert bare is not None
         assert sum(failures.values()) == 1
