@@ -21,6 +21,7 @@ from export.collector import Received, grpc_collector, http_collector
 from export.test_export import closed_port, run
 from otel_agentops import failsafe
 from otel_agentops.config import Config
+from otel_agentops.export import agenda, sender, wire
 from otel_agentops.export.destination import resolve
 from otel_agentops.export.spool import SpoolExporter, SpoolProcessor, make_sender
 
@@ -117,9 +118,8 @@ def test_away_and_back(tmp_path: Path, durability: str) -> None:
     program.end(*names(500))
     assert not program.sender.flush(0.2)
     program.end(*names(500, 500))
-    until(lambda: not len(program.sender._queue))
+    until(lambda: program.counts == counted(ended=1000, waiting=1000) and not len(program.sender._queue))
     assert files(tmp_path)
-    assert program.counts == counted(ended=1000, waiting=1000)
     with http_collector(port=port) as back:
         assert program.sender.flush(PATIENCE_S)
         program.sender.stop(PATIENCE_S)
@@ -161,7 +161,7 @@ def test_retry_after_is_honoured(collector: Received, tmp_path: Path) -> None:
     until(lambda: len(collector.headers) == 1)
     until(lambda: program.sender._agenda.retry_at > time.monotonic() + 500)
     program.end(*names(100))
-    until(lambda: not len(program.sender._queue))
+    until(lambda: program.counts["ended"] == 101 and not len(program.sender._queue))
     assert len(collector.headers) == 1
     program.sender.stop(0)
 
@@ -188,6 +188,49 @@ def test_a_hanging_collector(collector: Received, tmp_path: Path, durability: st
         until(lambda: following.counts["delivered"] == 501)
         assert following.sender.stop(PATIENCE_S)
     until(lambda: set(collector.spans) >= set(names(500) if kept else ["first"]))
+
+
+def test_what_is_on_its_way_is_kept(
+    collector: Received, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch that its collector takes long for is in a file meanwhile, and arrives once."""
+    for module in (agenda, sender):
+        monkeypatch.setattr(module, "SLOW_S", 0.1)
+    release = threading.Event()
+    collector.on_request = lambda: release.wait(PATIENCE_S)
+    program = Program(collector.url, tmp_path)
+    program.end(*names(10))
+    until(lambda: collector.headers)
+    program.end(*names(10, 10))
+    until(lambda: program.sender.store is not None and program.sender.store.waiting == 20)
+    release.set()
+    assert program.sender.stop(PATIENCE_S)
+    assert collector.spans == names(20)
+    assert program.counts == counted(ended=20, delivered=20)
+    assert files(tmp_path) == []
+
+
+def test_nobody_waits_for_an_interrupted_thread(collector: Received, tmp_path: Path) -> None:
+    """Spans leave although some thread is stopped in the middle of ending one, as by a signal handler."""
+    inside, release = threading.Event(), threading.Event()
+
+    class Interrupted(wire.EncodedSpan):
+        @property
+        def size(self) -> int:
+            inside.set()
+            release.wait(PATIENCE_S)
+            return super().size
+
+    program = Program(collector.url, tmp_path)
+    program.end(*names(3))
+    stopped = threading.Thread(target=program.sender.put, args=(Interrupted(b"", b"", b""),), daemon=True)
+    stopped.start()
+    assert inside.wait(PATIENCE_S)
+    assert program.sender.flush(PATIENCE_S)
+    assert collector.spans == names(3)
+    release.set()
+    stopped.join()
+    program.sender.stop(0)
 
 
 def test_a_slow_collector(collector: Received, tmp_path: Path) -> None:
@@ -427,6 +470,49 @@ def test_programs_without_a_collector(end: str, tmp_path: Path) -> None:
         run(PROGRAM, **variables)
     assert len(back.spans) == 40
     assert files(tmp_path) == []
+
+
+TERMINATED = (
+    PROGRAM
+    + """
+import sys, time
+sys.stdout.write("ended\\n")
+sys.stdout.flush()
+time.sleep(60)
+"""
+)
+
+
+@pytest.mark.parametrize("mood", ["away", "hanging"])
+def test_terminated_without_a_collector(tmp_path: Path, mood: str) -> None:
+    """SIGTERM does not lose what could not be sent, whatever the collector does."""
+    port = closed_port()
+    release = threading.Event()
+    environ = {
+        **os.environ,
+        **METRICS_OFF,
+        OTLP + "ENDPOINT": f"http://127.0.0.1:{port}",
+        "OTEL_AGENTOPS_SPOOL_DIRECTORY": str(tmp_path),
+        "OTEL_AGENTOPS_EXIT_TIMEOUT": "1",
+    }
+    with http_collector(port=port if mood == "hanging" else 0) as hanging:
+        hanging.on_request = lambda: release.wait(PATIENCE_S)
+        with subprocess.Popen(
+            [sys.executable, "-c", TERMINATED], env=environ, stdout=subprocess.PIPE
+        ) as child:
+            assert child.stdout is not None
+            assert child.stdout.readline() == b"ended\n"
+            child.terminate()
+            assert child.wait(PATIENCE_S) == -signal.SIGTERM
+        assert files(tmp_path)
+        release.set()
+    with http_collector(port=port) as back:
+        run(
+            PROGRAM,
+            **{name: environ[name] for name in (OTLP + "ENDPOINT", *METRICS_OFF)},
+            **{"OTEL_AGENTOPS_SPOOL_DIRECTORY": str(tmp_path)},
+        )
+    assert len(back.spans) == 40
 
 
 KILLED = """

@@ -1,10 +1,11 @@
-"""When the sender has to do what: plain times and tallies; the sender's lock guards those of spans."""
+"""When the sender has to do what: plain times and tallies, for its thread alone."""
 
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 
-__all__ = ["KEEP_AGAIN_S", "SLOW_S", "Agenda"]
+__all__ = ["KEEP_AGAIN_S", "SLOW_S", "Agenda", "Limits"]
 
 SLOW_S = 2.0
 """Seconds after which an attempt counts as failing, so that nothing waits in memory for its end."""
@@ -16,12 +17,29 @@ _LONGEST_WAIT_S = 30.0
 _LONGEST_PAUSE_S = 3600.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How much and how long.
+
+    Attributes:
+        pack_bytes: One request.
+        soon_bytes: So many in memory are sent at once.
+        spill_bytes: More than so many go to the store, even if the collector seems well.
+        queue_bytes: Memory at most; then the oldest are dropped.
+        delay_s: Seconds that spans wait for others.
+        timeout_s: Seconds of one attempt.
+    """
+
+    pack_bytes: int
+    soon_bytes: int = 500_000
+    spill_bytes: int = 16_000_000
+    queue_bytes: int = 64_000_000
+    delay_s: float = 5.0
+    timeout_s: float = 10.0
+
+
 class Agenda:
     """Moments on the monotonic clock, in seconds; 0 is long ago.
-
-    Args:
-        soon_bytes: So many new bytes are due at once.
-        delay_s: Fewer are due so many seconds after the first.
 
     Attributes:
         backlog: Whether there is something older than what came in last.
@@ -32,9 +50,9 @@ class Agenda:
         failures: Attempts in a row that the collector was away.
     """
 
-    def __init__(self, soon_bytes: int, delay_s: float) -> None:
-        self._soon_bytes = soon_bytes
-        self._delay_s = delay_s
+    def __init__(self, limits: Limits) -> None:
+        self._soon_bytes = limits.soon_bytes
+        self._delay_s = limits.delay_s
         self._fresh_bytes = 0
         self._fresh_since: float | None = None
         self._empty_until = 0.0
@@ -48,29 +66,31 @@ class Agenda:
 
     # --- spans ---
 
-    def came(self, size: int, now: float) -> bool:
-        """Note a new span; whether that changes when something is due."""
-        before, self._fresh_bytes = self._fresh_bytes, self._fresh_bytes + size
+    @property
+    def timed(self) -> bool:
+        """Whether spans that came in are waiting for their time, so that others may join them unnoticed."""
+        return self._fresh_since is not None
+
+    def came(self, size: int, now: float) -> None:
+        """Note a new span."""
+        self._fresh_bytes += size
         if self._fresh_since is None:
             self._fresh_since = now
-            return True
-        return before // self._soon_bytes < self._fresh_bytes // self._soon_bytes
 
     def went(self, size: int, now: float) -> None:
         """Note that spans are on their way."""
         self._fresh_bytes = max(0, self._fresh_bytes - size)
         self._fresh_since = now if self._fresh_bytes else None
 
-    def none_left(self, now: float, more: bool) -> None:
-        """There was nothing to send; `more` if something has come in since."""
+    def none_left(self, now: float) -> None:
+        """There was nothing to send."""
         self.backlog = False
         self._empty_until = now + _EMPTY_S
-        self._fresh_bytes = 0
-        self._fresh_since = now if more else None
+        self.kept()
 
-    def kept(self, now: float, more: bool) -> None:
-        """What was in memory is in the store; `more` if something has come in since."""
-        self._fresh_bytes, self._fresh_since = 0, now if more else None
+    def kept(self) -> None:
+        """Nothing is left in memory."""
+        self._fresh_bytes, self._fresh_since = 0, None
 
     # --- the collector ---
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from otel_agentops.export.answers import Answer, Verdict
+from otel_agentops.failsafe import failsafe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +36,7 @@ class Courier:
     def __init__(self, connect: Callable[[], Transport]) -> None:
         self._connect = connect
         self._transport: Transport | None = None
-        self._errands: SimpleQueue[_Errand | None] = SimpleQueue()
+        self._errands: SimpleQueue[_Errand | Callable[[], object] | None] = SimpleQueue()
         self._thread: Thread | None = None
 
     def start(self) -> None:
@@ -55,6 +56,10 @@ class Courier:
         """Send; `done` is called with the answer on the courier's thread."""
         self._errands.put(_Errand(body, batch_id, timeout_s, done))
 
+    def also(self, work: Callable[[], object]) -> None:
+        """Do this after what is under way."""
+        self._errands.put(work)
+
     def stop(self) -> None:
         """End after what is under way."""
         self._errands.put(None)
@@ -62,7 +67,11 @@ class Courier:
     def _work(self) -> None:
         with suppress_instrumentation():
             while (errand := self._errands.get()) is not None:
-                errand.done(self._send(errand))
+                if isinstance(errand, _Errand):
+                    errand.done(self._send(errand))
+                else:
+                    with failsafe("saying why spans do not arrive"):
+                        errand()
         if self._transport is not None:
             self._transport.close()
 

@@ -7,16 +7,18 @@ goes to the store as soon as an attempt has failed or takes too long, and is sen
 
 from __future__ import annotations
 
+import functools
 import time
 from contextlib import suppress
-from dataclasses import dataclass
-from threading import Condition, RLock, Thread
+from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, NamedTuple
 
-from otel_agentops.export.agenda import KEEP_AGAIN_S, SLOW_S, Agenda
+from otel_agentops.exits import signals_elsewhere
+from otel_agentops.export.agenda import KEEP_AGAIN_S, SLOW_S, Agenda, Limits
 from otel_agentops.export.answers import Answer, Verdict
 from otel_agentops.export.batches import Batch, Queue, new_id
 from otel_agentops.export.courier import Courier
+from otel_agentops.export.inbox import Inbox, Waiters
 from otel_agentops.export.wire import request
 from otel_agentops.failsafe import swallowed, warn_once
 
@@ -28,30 +30,9 @@ if TYPE_CHECKING:
     from otel_agentops.export.store import Store, Taken
     from otel_agentops.export.wire import EncodedSpan
 
-__all__ = ["LAST_S", "Limits", "Sender"]
+__all__ = ["LAST_S", "Sender"]
 
 _SMALLEST_PACK = 4_096
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """How much and how long.
-
-    Attributes:
-        pack_bytes: One request.
-        soon_bytes: So many in memory are sent at once.
-        spill_bytes: More than so many go to the store, even if the collector seems well.
-        queue_bytes: Memory at most; then the oldest are dropped.
-        delay_s: Seconds that spans wait for others.
-        timeout_s: Seconds of one attempt.
-    """
-
-    pack_bytes: int
-    soon_bytes: int = 500_000
-    spill_bytes: int = 16_000_000
-    queue_bytes: int = 64_000_000
-    delay_s: float = 5.0
-    timeout_s: float = 10.0
 
 
 class _Errand(NamedTuple):
@@ -96,17 +77,19 @@ class Sender:
     def _reset(self) -> None:
         self._queue = Queue(self._limits.queue_bytes)
         self._courier = Courier(self._connect)
-        self._changed = Condition(RLock())
+        self._inbox = Inbox(self._limits.soon_bytes)
+        self._waiters = Waiters()
+        self._agenda = Agenda(self._limits)
+        self._starting = Lock()
         self._thread: Thread | None = None
         self._answer: Answer | None = None
         self._errand: _Errand | None = None
         self._pack_bytes = self._limits.pack_bytes
-        self._agenda = Agenda(self._limits.soon_bytes, self._limits.delay_s)
-        self._stopped = False
+        self._over = Event()
 
     def start(self) -> None:
         """Have the threads; they are made before they are needed, since an exiting Python makes none."""
-        with self._changed:
+        with self._starting, signals_elsewhere():
             if self._thread is None:
                 self._courier.start()
                 thread = Thread(target=self._run, name="otel-agentops-sender", daemon=True)
@@ -119,28 +102,38 @@ class Sender:
         if self.store is not None:
             self.store.reborn()
         self.counts.reset()
+        over = self._over.is_set()
         self._reset()
+        if over:
+            self._over.set()
 
     # --- for the threads of the program ---
 
     def put(self, span: EncodedSpan) -> None:
         """Take a span over."""
-        self.counts.add("ended", 1)
-        if self._stopped:
-            if self.store is None or not self.store.keep(Batch(new_id(), [span])):
-                self.counts.drop("ended after the shutdown", 1)
+        if self._over.is_set() or self._inbox.held > self._limits.queue_bytes:
+            self._put_late(span)
             return
         if self._thread is None:
             self._start_if_possible()
-        if not (self._at_once and self.store is not None and self.store.keep(Batch(new_id(), [span]))):
-            self.counts.drop("memory full", self._queue.put(span))
-        with self._changed:
-            if self._agenda.came(span.size, time.monotonic()):
-                self._changed.notify_all()
+        kept = self._at_once and self.store is not None and self.store.keep(Batch(new_id(), [span]))
+        self._inbox.put(span, kept)
+
+    def _put_late(self, span: EncodedSpan) -> None:
+        """After the end, or while a disk keeps the thread from looking."""
+        late = self._over.is_set()
+        self.counts.add("ended", 1)
+        if self.store is None or not self.store.keep(Batch(new_id(), [span])):
+            self.counts.drop("ended after the shutdown" if late else "memory full", 1)
 
     def _start_if_possible(self) -> None:
         with suppress(RuntimeError):  # at the very end of the process; `stop` does it all then
             self.start()
+
+    def _is_running(self) -> bool:
+        if self._thread is None:
+            self._start_if_possible()
+        return self._thread is not None
 
     def adopt(self) -> None:
         """Take over what processes have left that are gone; otherwise the thread does it, now and then."""
@@ -148,29 +141,34 @@ class Sender:
             self._agenda.backlog = True
 
     def flush(self, timeout_s: float) -> bool:
-        """Send what there is now; whether all of it was taken by the collector in time."""
-        end = time.monotonic() + timeout_s
-        with self._changed:
-            lost, target = self._unhappy, self.counts.total
-            self._agenda.flush_until = max(self._agenda.flush_until, end)
-            self._agenda.retry_at = 0.0
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: self.counts.settled >= target or self._stopped, timeout_s)
-            return self.counts.settled >= target and self._unhappy == lost
+        """Send what there is now; whether all of it was taken by the collector in time.
+
+        What was not is in the store afterwards, if there is one.
+        """
+        if self._over.is_set() or not self._is_running():
+            self._take_in()
+            self._keep_all()
+            return self.counts.waiting == 0
+        self._agenda.flush_until = max(self._agenda.flush_until, time.monotonic() + timeout_s)
+        self._agenda.retry_at = 0.0
+        rest_s = min(LAST_S, timeout_s / 10) if self.store is not None else 0.0
+        return self._waiters.wait(self._inbox, timeout_s - rest_s, rest_s)
 
     def stop(self, timeout_s: float) -> bool:
         """Send what there is, keep what cannot be sent in time, and end; returns as `flush` does."""
-        with self._changed:
-            lost = self._unhappy
-            if self._thread is None or not self._thread.is_alive():
-                self._keep_all()
-                self._finish()
-            else:
-                self._agenda.stop_at = time.monotonic() + timeout_s
-                self._agenda.retry_at = 0.0
-                self._changed.notify_all()
-                self._changed.wait_for(lambda: self._stopped, timeout_s + LAST_S)
-            return self.counts.waiting == 0 and self._unhappy == lost
+        lost = self._unhappy
+        if self._over.is_set():
+            pass
+        elif not self._is_running():
+            self._take_in()
+            self._keep_all()
+            self._finish()
+        else:
+            self._agenda.stop_at = time.monotonic() + timeout_s
+            self._agenda.retry_at = 0.0
+            self._inbox.ring()
+            self._over.wait(timeout_s + LAST_S)
+        return self.counts.waiting == 0 and self._unhappy == lost
 
     @property
     def _unhappy(self) -> int:
@@ -179,10 +177,9 @@ class Sender:
     # --- the thread ---
 
     def _run(self) -> None:
-        while not self._stopped:
-            with self._changed:
-                if self._answer is None:
-                    self._changed.wait(self._pause())
+        while not self._over.is_set():
+            if self._answer is None:
+                self._inbox.sleep(self._pause(), unless_put=not self._agenda.timed)
             try:
                 self._step()
             except Exception as error:  # noqa: BLE001 - and not again and again at once
@@ -198,7 +195,9 @@ class Sender:
         return self._queue.size > self._limits.spill_bytes
 
     def _step(self) -> None:
-        now = time.monotonic()
+        now, stop_at = time.monotonic(), self._agenda.stop_at  # before the look at what has come in
+        self._waiters.see()
+        self._take_in()
         if self._answer is not None:
             self._take_answer()
         if self._agenda.look_now(now) and self.store is not None:
@@ -207,34 +206,40 @@ class Sender:
             self._send_next(now)
         if self.store is not None:
             self._keep_if_needed(now)
-        if self._agenda.stop_at is not None:
-            self._stop_if_done(now, self._agenda.stop_at)
+        self._waiters.tell(self.counts, self._unhappy)
+        if stop_at is not None:
+            self._stop_if_done(now, stop_at)
+
+    def _take_in(self) -> None:
+        """What has come in; those that are in the store are numbers."""
+        found = self._inbox.take()
+        if not found:
+            return
+        self.counts.add("ended", len(found))
+        for span in found:
+            if isinstance(span, int):
+                self._agenda.came(span, time.monotonic())
+            else:
+                self.counts.drop("memory full", self._queue.put(span))
+                self._agenda.came(span.size, time.monotonic())
 
     def _send_next(self, now: float) -> None:
         """The oldest first: what is in files, then what is in memory."""
         taken = self.store.take(self._pack_bytes) if self.store is not None else None
         batch = taken.batch if taken is not None else Batch(new_id(), self._queue.take(self._pack_bytes))
         if not batch.spans:
-            with self._changed:
-                self._agenda.none_left(now, self._some_left)
+            self._agenda.none_left(now)
             return
-        with self._changed:
-            self._agenda.went(sum(span.size for span in batch.spans), now)
+        self._agenda.went(sum(span.size for span in batch.spans), now)
         self._deliver(batch, taken)
-
-    @property
-    def _some_left(self) -> bool:
-        """Whether another thread has put something there a moment ago."""
-        return len(self._queue) > 0 or (self.store is not None and self.store.waiting > 0)
 
     def _deliver(self, batch: Batch, taken: Taken | None) -> None:
         self._errand = _Errand(batch, taken, time.monotonic())
         self._courier.deliver(request(batch.spans), batch.id, self._limits.timeout_s, self._answered)
 
     def _answered(self, answer: Answer) -> None:
-        with self._changed:
-            self._answer = answer
-            self._changed.notify_all()
+        self._answer = answer
+        self._inbox.ring()
 
     # --- answers ---
 
@@ -244,8 +249,6 @@ class Sender:
         if answer is None or errand is None:  # it was kept meanwhile
             return
         _REACTIONS[answer.verdict](self, errand, answer)
-        with self._changed:
-            self._changed.notify_all()
 
     def _sent(self, errand: _Errand, answer: Answer) -> None:
         self._agenda.taken()
@@ -257,11 +260,8 @@ class Sender:
 
     def _later(self, errand: _Errand, answer: Answer) -> None:
         if not self._agenda.failures:
-            warn_once(
-                f"away {answer.reason}",
-                "the collector cannot take spans now: %s%s",
-                answer.reason,
-                self.why(),
+            self._courier.also(
+                functools.partial(self._complain, "the collector cannot take spans now", answer)
             )
         self._agenda.away(time.monotonic(), answer.retry_after_s)
         if errand.taken is None:
@@ -285,13 +285,7 @@ class Sender:
 
     def _refused(self, errand: _Errand, answer: Answer) -> None:
         number = len(errand.batch.spans)
-        warn_once(
-            f"refused {answer.reason}",
-            "the collector refused %d spans: %s%s",
-            number,
-            answer.reason,
-            self.why(),
-        )
+        self._courier.also(functools.partial(self._complain, f"the collector refused {number} spans", answer))
         aside = self.store is not None and self.store.set_aside(errand.batch)
         if errand.taken is not None and self.store is not None and not self.store.done(errand.taken):
             return
@@ -299,6 +293,10 @@ class Sender:
             self.counts.add("set_aside", number)
         else:
             self.counts.drop("refused", number)
+
+    def _complain(self, what: str, answer: Answer) -> None:
+        """On the courier's thread, since finding out why may take a while."""
+        warn_once(f"{answer.verdict} {answer.reason}", "%s: %s%s", what, answer.reason, self.why())
 
     # --- keeping ---
 
@@ -309,8 +307,21 @@ class Sender:
     def _keep_if_needed(self, now: float) -> None:
         slow = self._errand is not None and now - self._errand.since > SLOW_S
         away = slow or now < self._agenda.retry_at
-        if now >= self._agenda.keep_at and (away or self._crowded):
+        hurry = self._waiters.hurry
+        if hurry or (now >= self._agenda.keep_at and (away or self._crowded)):
+            if slow or hurry:
+                self._keep_errand()
             self._keep_queue()
+
+    def _keep_errand(self) -> None:
+        """What the courier still has goes to the store first, and is settled there if it arrives."""
+        errand = self._errand
+        if errand is None or errand.taken is not None or self.store is None or self.store.waiting:
+            return
+        if self.store.keep(errand.batch):
+            taken = self.store.take(1 << 62)
+            if taken is not None and len(taken.batch.spans) == len(errand.batch.spans):
+                self._errand = errand._replace(taken=taken)
 
     def _keep_queue(self) -> None:
         """Move memory to the store, as long as that takes it."""
@@ -321,11 +332,11 @@ class Sender:
                 self._agenda.keep_at = time.monotonic() + KEEP_AGAIN_S
                 return
             self._agenda.backlog = True
-        with self._changed:
-            self._agenda.kept(now=time.monotonic(), more=len(self._queue) > 0)
+        self._agenda.kept()
 
     def _keep_all(self) -> None:
         """Also what the courier still has: better twice than never."""
+        self._keep_errand()
         errand, self._errand = self._errand, None
         if errand is not None and errand.taken is None:
             self._give_back(errand.batch)
@@ -338,6 +349,7 @@ class Sender:
         kept = self._errand is None and not len(self._queue)
         hopeless = kept and self._agenda.failures and now < self._agenda.retry_at
         if empty or hopeless or now >= stop_at:
+            self._take_in()
             self._keep_all()
             self._finish()
 
@@ -346,6 +358,8 @@ class Sender:
         self.counts.drop("not sent before the end", left)
         self._queue.take(1 << 62)
         waiting = self.counts.waiting
+        if self.store is not None:
+            self.store.close()
         if waiting and self.store is not None:
             warn_once(
                 "spooled",
@@ -353,12 +367,11 @@ class Sender:
                 waiting,
                 self.store.directory,
             )
-            self.store.close()
-        with self._changed:
-            self._courier.stop()
-            self._stopped = True
-            self._thread = None
-            self._changed.notify_all()
+        self._courier.stop()
+        self._thread = None
+        self._over.set()
+        self._waiters.see()
+        self._waiters.tell(self.counts, self._unhappy)
 
 
 LAST_S = 0.4

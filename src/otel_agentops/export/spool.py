@@ -14,11 +14,12 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from otel_agentops.config import Config
 from otel_agentops.config import variable as read_variable
+from otel_agentops.export.agenda import Limits
 from otel_agentops.export.counts import Counts
 from otel_agentops.export.destination import resolve
 from otel_agentops.export.otlp import PACK_BYTES, connect
 from otel_agentops.export.segments import supported
-from otel_agentops.export.sender import Limits, Sender
+from otel_agentops.export.sender import Sender
 from otel_agentops.export.store import Store, private_directory
 from otel_agentops.export.wire import encode
 from otel_agentops.failsafe import failsafe, swallowed, warn_once

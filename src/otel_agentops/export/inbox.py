@@ -1,0 +1,137 @@
+"""How spans and questions reach the sender's thread, without a lock that an interrupted thread could hold.
+
+A signal handler runs between any two steps of the main thread, also inside `put`, and waits for the last
+spans to leave. Whatever is handed over here is therefore handed over by operations that are whole.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from otel_agentops.export.counts import Counts
+    from otel_agentops.export.wire import EncodedSpan
+
+__all__ = ["Inbox", "Waiters"]
+
+
+class Inbox:
+    """Spans that came in, and the bell that wakes the thread.
+
+    Args:
+        soon_bytes: The bell rings for so many bytes; for fewer only if nobody is going to look.
+
+    Attributes:
+        held: Bytes in it, about.
+    """
+
+    def __init__(self, soon_bytes: int) -> None:
+        self._soon_bytes = soon_bytes
+        self._spans: deque[EncodedSpan | int] = deque()
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._bytes = 0
+        self._asleep = False
+        self.held = 0
+
+    def put(self, span: EncodedSpan, kept: bool) -> None:
+        """Hand over a span, or the news that one is in the store."""
+        size = span.size
+        self._spans.append(size if kept else span)
+        self.held += size  # two threads at once may lose one of them: these two are hints
+        self._bytes += size
+        if self._asleep or self._bytes >= self._soon_bytes:
+            self._asleep, self._bytes = False, 0
+            self._bell.put(None)
+
+    def take(self) -> list[EncodedSpan | int]:
+        """Everything so far: spans, and the sizes of those in the store."""
+        self.held = 0
+        return [self._spans.popleft() for _ in range(len(self._spans))]
+
+    def ring(self) -> None:
+        """Wake the thread."""
+        self._bell.put(None)
+
+    def sleep(self, seconds: float, unless_put: bool) -> None:
+        """Wait for the bell.
+
+        Args:
+            seconds: At most.
+            unless_put: Whether each span is to ring it; else the thread looks by itself after that time.
+        """
+        self._asleep = unless_put
+        if self._spans and unless_put:  # put there before it could know
+            return
+        try:
+            self._bell.get(timeout=seconds)
+            while True:
+                self._bell.get_nowait()
+        except Empty:
+            self._asleep = False
+
+
+class _Waiter:
+    """Somebody who wants to know when everything is sent."""
+
+    def __init__(self) -> None:
+        self.seen = False
+        self.target: int | None = None
+        self.unhappy = 0
+        self.hurry = False
+        self.answer: SimpleQueue[bool] = SimpleQueue()
+
+
+class Waiters:
+    """Those who wait for a flush."""
+
+    def __init__(self) -> None:
+        self._all: deque[_Waiter] = deque()
+
+    @property
+    def hurry(self) -> bool:
+        """Whether one of them cannot wait for the collector any longer."""
+        return any(waiter.hurry for waiter in list(self._all))  # a copy: others append
+
+    def wait(self, inbox: Inbox, timeout_s: float, rest_s: float) -> bool:
+        """Wait for everything that is there now.
+
+        Args:
+            inbox: Its bell is rung.
+            timeout_s: Seconds to wait for the collector.
+            rest_s: Seconds after that for the store.
+
+        Returns:
+            Whether the collector has all of it.
+        """
+        waiter = _Waiter()
+        self._all.append(waiter)
+        inbox.ring()
+        try:
+            return waiter.answer.get(timeout=timeout_s)
+        except Empty:
+            waiter.hurry = True
+            inbox.ring()
+        try:
+            return waiter.answer.get(timeout=rest_s)
+        except Empty:
+            return False
+
+    def see(self) -> None:
+        """Note who is there, before the look at what has come in: that is what they wait for."""
+        for waiter in list(self._all):
+            waiter.seen = True
+
+    def tell(self, counts: Counts, unhappy: int) -> None:
+        """Answer those who have waited for long enough; on the sender's thread."""
+        for _ in range(len(self._all)):
+            waiter = self._all.popleft()
+            if waiter.target is None and waiter.seen:
+                waiter.target, waiter.unhappy = counts.total, unhappy
+            if waiter.target is not None and counts.settled >= waiter.target:
+                waiter.answer.put(waiter.unhappy == unhappy)
+            elif waiter.hurry:
+                waiter.answer.put(False)
+            else:
+                self._all.append(waiter)
