@@ -11,7 +11,8 @@ import pytest
 import otel_agentops as ao
 
 PUBLIC = [
-    "Adjust", "AgentOpsSpanProcessor", "Alias", "Budget", "BudgetExceeded", "ConfigError", "Finding",
+    "Adjust", "AgentOpsLogProcessor", "AgentOpsSpanProcessor",
+    "Alias", "Budget", "BudgetExceeded", "ConfigError", "Finding",
     "LoopDetected", "Price", "PriceFileError", "Runtime",
     "Usage", "agent", "end_session", "flush", "init", "instrument", "model_call", "operation", "session",
     "shutdown", "start_session", "tool", "tracer", "uninstrument",

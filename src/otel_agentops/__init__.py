@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from otel_agentops.config import ConfigError
     from otel_agentops.decorators import agent, model_call, operation, session, start_session, tool
     from otel_agentops.pricing import Adjust, Alias, Price, PriceFileError
-    from otel_agentops.processors import AgentOpsSpanProcessor
+    from otel_agentops.processors import AgentOpsLogProcessor, AgentOpsSpanProcessor
     from otel_agentops.records import Usage
     from otel_agentops.runtime import (
         Runtime,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Adjust",
+    "AgentOpsLogProcessor",
     "AgentOpsSpanProcessor",
     "Alias",
     "Budget",
@@ -60,7 +61,7 @@ _PLACES = {
     "config": ("ConfigError",),
     "decorators": ("agent", "model_call", "operation", "session", "start_session", "tool"),
     "pricing": ("Adjust", "Alias", "Price", "PriceFileError"),
-    "processors": ("AgentOpsSpanProcessor",),
+    "processors": ("AgentOpsLogProcessor", "AgentOpsSpanProcessor"),
     "records": ("Usage",),
     "runtime": (
         "Runtime", "end_session", "flush", "init", "instrument", "shutdown", "tracer", "uninstrument",

@@ -14,7 +14,7 @@ import os
 import time
 from collections import OrderedDict
 from threading import RLock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from otel_agentops.records import Usage
 
@@ -54,6 +54,8 @@ class Place:
         end_ns: UTC end that the emitter gives, in nanoseconds; 0 for now.
         inner: A call of ours that this span tells of; None for none.
         root: Whether its span has no local parent.
+        heard: Attributes that log records about the call had.
+        said: Messages that log records say were sent.
         counted: Whether it turned out to be a model call.
         answered: Whether that was counted with its usage.
     """
@@ -66,6 +68,8 @@ class Place:
     answered = False
     open = True
     root = False
+    heard: dict[str, Any] | None = None
+    said: list[Any] | None = None
 
     def __init__(self, emitter: str, trace_id: int, parent: Place | None) -> None:
         self.emitter = emitter

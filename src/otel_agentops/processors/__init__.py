@@ -1,5 +1,6 @@
-"""Span processors: the accounting for spans that others make."""
+"""Span and log processors: the accounting for what others record."""
 
+from otel_agentops.processors.logs import AgentOpsLogProcessor
 from otel_agentops.processors.processor import AgentOpsSpanProcessor
 
-__all__ = ["AgentOpsSpanProcessor"]
+__all__ = ["AgentOpsLogProcessor", "AgentOpsSpanProcessor"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.trace import SpanProcessor
 
-from otel_agentops.accounting import digest, is_boundary, learn, model_call, prompt_of
+from otel_agentops.accounting import Place, digest, is_boundary, learn, model_call, prompt_of
 from otel_agentops.failsafe import swallowed
 from otel_agentops.processors.ending import attributes_of, before_end
 from otel_agentops.processors.room import write
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import ReadableSpan, Span
 
-    from otel_agentops.accounting import Place, Scope
+    from otel_agentops.accounting import Scope
     from otel_agentops.records import ModelCall
     from otel_agentops.spans import Recorder
 
@@ -90,43 +90,36 @@ def _account(span: Span, end_time: int | None) -> None:
         return
     span_id = span.get_span_context().span_id
     scope = recorder.scopes.forget(span_id)
-    place = recorder.calls.ending(span_id)
-    attributes = attributes_of(span)
-    emitter = span.instrumentation_scope
-    call = model_call(attributes, emitter.name if emitter is not None else "")
-    inner = place.inner if place is not None else None
+    place = recorder.calls.ending(span_id) or Place("", 0, None)  # forgotten among too many
+    attributes = told = attributes_of(span)
+    if place.heard:
+        told = {**place.heard, **attributes}
+    call, inner = model_call(told, place.emitter), place.inner
     if call is not None:
-        if place is not None:
-            place.end_ns = end_time or 0
+        place.end_ns = end_time or 0
         if inner is not None:
             learn(call, inner)
+        if call.digest is None and (prompt := place.said or prompt_of(told)):
+            call.digest = digest(recorder.digest_key, *prompt)
         _count(recorder, span, call, attributes, scope, place)
     elif inner is not None and inner.ending is not None:
         inner.place = place
         _run(recorder, inner, scope, span.start_time or 0)
-    if place is not None and place.below is not None:
+    if place.below is not None:
         recorder.calls.leave(place, boundary=call is None and is_boundary(attributes))
-    elif place is not None:
+    else:
         place.open = False
 
 
 def _count(
-    recorder: Recorder,
-    span: Span,
-    call: ModelCall,
-    attributes: dict[str, Any],
-    scope: Scope | None,
-    place: Place | None,
+    recorder: Recorder, span: Span, call: ModelCall, known: dict[str, Any], scope: Scope | None, place: Place
 ) -> None:
     call.place = place
     context = span.get_span_context()
     call.span_id, call.trace_id = context.span_id, context.trace_id
-    if call.digest is None and (prompt := prompt_of(attributes)):
-        call.digest = digest(recorder.digest_key, *prompt)
-    if place is not None:
-        place.counted, place.answered = True, call.usage is not None
+    place.counted, place.answered = True, call.usage is not None
     _run(recorder, call, scope, span.start_time or 0)
-    write(span, recorder.encoder.foreign(call, attributes, recorder.complete_spans), attributes)
+    write(span, recorder.encoder.foreign(call, known, recorder.complete_spans), known)
 
 
 def _run(recorder: Recorder, call: ModelCall, scope: Scope | None, start_ns: int) -> None:

@@ -15,6 +15,7 @@ __all__ = [
     "MODALITIES",
     "PACKED",
     "PROMPTS",
+    "PROMPT_EVENTS",
     "PROMPT_PREFIXES",
     "TEXTS",
 ]
@@ -334,3 +335,14 @@ PROMPTS: tuple[str, ...] = (
 
 PROMPT_PREFIXES: tuple[str, ...] = ("llm.input_messages.", "gen_ai.prompt.")
 """What was sent to the model, one attribute for each part of each message."""
+
+PROMPT_EVENTS: frozenset[str] = frozenset(
+    {
+        "gen_ai.system.message",
+        "gen_ai.user.message",
+        "gen_ai.assistant.message",
+        "gen_ai.tool.message",
+        "gen_ai.content.prompt",
+    }
+)
+"""Log records of earlier conventions whose body is a part of what was sent."""
