@@ -60,6 +60,7 @@ class Config:
         exit_timeout_s: Seconds that the end of the process may wait for the last spans.
         flush_on_sigterm: Whether SIGTERM sends the last spans where the program does not handle it.
         propagate_threads: Whether threads run inside the scope that they are started in.
+        baggage: Whether session and user are taken from, and put into, the baggage of requests.
         instrument: Names of the libraries to instrument; None means all that are known.
         disabled: Names never to instrument (`OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`).
         traces: Names of span exporters, by `OTEL_TRACES_EXPORTER`.
@@ -99,6 +100,7 @@ class Config:
     exit_timeout_s: float = 2.0
     flush_on_sigterm: bool = True
     propagate_threads: bool = False
+    baggage: bool = False
     instrument: tuple[str, ...] | None = None
     disabled: tuple[str, ...] = ()
     traces: tuple[str, ...] = ("otlp",)
@@ -274,6 +276,7 @@ _ARGUMENTS: dict[str, Callable[[str, Any], Any]] = {
     "exit_timeout_s": _seconds,
     "flush_on_sigterm": _flag,
     "propagate_threads": _flag,
+    "baggage": _flag,
     "instrument": _names,
     "spool": _flag,
     "spool_directory": _text,
@@ -307,6 +310,7 @@ _VARIABLES: tuple[tuple[str, str, Callable[[str, Any], Any]], ...] = (
     ("OTEL_AGENTOPS_EXIT_TIMEOUT", "exit_timeout_s", _seconds),
     ("OTEL_AGENTOPS_FLUSH_ON_SIGTERM", "flush_on_sigterm", _flag),
     ("OTEL_AGENTOPS_PROPAGATE_THREADS", "propagate_threads", _flag),
+    ("OTEL_AGENTOPS_BAGGAGE", "baggage", _flag),
     ("OTEL_AGENTOPS_INSTRUMENT", "instrument", _names),
     ("OTEL_AGENTOPS_SPOOL", "spool", _flag),
     ("OTEL_AGENTOPS_SPOOL_DIRECTORY", "spool_directory", _text),

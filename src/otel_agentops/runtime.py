@@ -104,6 +104,7 @@ def init(
     spool: bool | None = None,
     spool_directory: str | None = None,
     durability: str | None = None,
+    baggage: bool | None = None,
 ) -> Runtime:
     """Start recording; everything has a default. A second call changes nothing.
 
@@ -144,6 +145,7 @@ def init(
         spool: Keep spans that cannot be sent in files, and send them later, where we build the provider.
         spool_directory: Where to keep them.
         durability: `outage` (default), or `crash` to write every span before its `end()` returns.
+        baggage: Take session and user over from the caller's baggage and hand them on (default: no).
 
     Raises:
         ConfigError: A setting has a value that is not allowed; names setting, value and allowed values.
@@ -167,6 +169,7 @@ def init(
         exit_timeout_s=exit_timeout_s,
         flush_on_sigterm=flush_on_sigterm,
         propagate_threads=propagate_threads,
+        baggage=baggage,
         instrument=instrument,
         spool=spool,
         spool_directory=spool_directory,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry.context import get_current
 from opentelemetry.sdk.trace import SpanProcessor
 
 from otel_agentops.accounting import Place, digest, is_boundary, learn, model_call, prompt_of
@@ -14,6 +15,8 @@ from otel_agentops.semconv import own
 from otel_agentops.spans import SCOPE_NAME, current, drain
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import ReadableSpan, Span
 
@@ -55,8 +58,9 @@ class AgentOpsSpanProcessor(SpanProcessor):
             scope = recorder.scopes.join(parent_id, trace_id)
             if scope is not None:
                 recorder.scopes.remember(span_id, scope)
-                if recorder.complete_spans:
-                    _stamp(span, scope)
+            if recorder.complete_spans:
+                around = get_current() if parent_context is None else parent_context
+                _stamp(span, scope.stamps if scope is not None else recorder.outside(around))
             recorder.calls.started(span_id, parent_id, trace_id, name)
             before_end(span, _HOOKS)
         except Exception as error:  # noqa: BLE001 - an exception here would stop the user's own block
@@ -74,8 +78,7 @@ class AgentOpsSpanProcessor(SpanProcessor):
         return True
 
 
-def _stamp(span: Span, scope: Scope) -> None:
-    stamps = scope.stamps
+def _stamp(span: Span, stamps: Mapping[str, Any]) -> None:
     if stamps:
         known = attributes_of(span)
         span.set_attributes(

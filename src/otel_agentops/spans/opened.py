@@ -7,6 +7,7 @@ exporter sees it, and also for calls that are not sampled.
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from threading import Lock
@@ -20,6 +21,7 @@ from otel_agentops.accounting import fingerprint, tool_entry
 from otel_agentops.failsafe import swallowed, warn_once
 from otel_agentops.records import ModelCall, ToolCall
 from otel_agentops.spans import dropped
+from otel_agentops.spans.handover import put_in
 from otel_agentops.spans.loose import attach_loosely
 
 if TYPE_CHECKING:
@@ -218,7 +220,12 @@ class OpenScope(Open):
     def enter(self) -> tuple[Context, Context, Scope | None]:
         """Make it current; returns what `leave` needs."""
         scope = self._recorder.scopes.swap(self.scope)
-        return *_attach(self.span), scope
+        return *_attach(self.span, self._prepare()), scope
+
+    def _prepare(self) -> Callable[[Context], Context] | None:
+        if self.record.kind == "session" and self._recorder.config.baggage:
+            return functools.partial(put_in, self.scope.stamps)
+        return None
 
     def enter_loosely(self) -> tuple[Context, Context, Scope | None]:
         """Make it current for as long as it is open, even where `leave` runs in another context."""
@@ -243,7 +250,7 @@ class OpenScope(Open):
         scopes = self._recorder.scopes
         before = otel_context.get_current(), scopes.swap(self.scope if state is None else state[1])
         if state is None:
-            _attach(self.span)
+            _attach(self.span, self._prepare())
         else:
             otel_context.attach(state[0])
         return before

@@ -18,6 +18,7 @@ from otel_agentops.failsafe import Refusal, failsafe, logger
 from otel_agentops.records import AgentRun, Operation, Session, ToolCall
 from otel_agentops.semconv import PROFILES, own
 from otel_agentops.spans.encode import Encoder
+from otel_agentops.spans.handover import came_in, goes_on
 from otel_agentops.spans.loose import firm
 from otel_agentops.spans.metrics import Instruments
 from otel_agentops.spans.opened import OpenCall, OpenScope
@@ -107,7 +108,7 @@ class Recorder:
             self._want_session()
         context, parent_id, scope = self._where(parent)
         self.admit(call, scope)
-        name, attributes = self.encoder.call_start(call, scope.stamps if scope else _NO_ATTRIBUTES)
+        name, attributes = self.encoder.call_start(call, scope.stamps if scope else self.outside(context))
         if call.conversation_id is None and scope is not None and call.operation != "embeddings":
             call.conversation_id = scope.stamps.get(own.CONVERSATION_ID)
         start_ns = time.time_ns()
@@ -151,7 +152,8 @@ class Recorder:
         self.scopes.starting(around)
         if isinstance(record, ToolCall):
             self.admit(record, around)
-        scope = Scope(record.kind, around, _stamps(record), owner)
+        taken = goes_on(record, context) if around is None and self.config.baggage else _NO_ATTRIBUTES
+        scope = Scope(record.kind, around, {**taken, **_stamps(record)}, owner)
         name, attributes = self.encoder.scope_start(record, scope.stamps)
         start_ns = time.time_ns()
         kind = SpanKind.CLIENT if record.kind == "retrieval" else SpanKind.INTERNAL
@@ -169,6 +171,10 @@ class Recorder:
                 self.sessions.pop(next(iter(self.sessions)), None)
             self.sessions[id(opened)] = opened
         return opened
+
+    def outside(self, context: Context) -> dict[str, Any]:
+        """What a span outside every scope is marked with: what the caller's baggage says, if it may."""
+        return came_in(context) if self.config.baggage else _NO_ATTRIBUTES
 
     def _where(self, parent: OpenScope | None) -> tuple[Context, int, Scope | None]:
         """The context to start a span in, the id of its parent (0: none), and the scope it joins.
