@@ -33,13 +33,13 @@ class Exits:
     Args:
         stop: At a normal exit.
         end_open: Ends what is still open; for where Python itself would do nothing more.
-        flush: Sends what has ended, within so many seconds, and takes no lock of ours; as above.
+        save: Sends what has ended, or keeps it, within so many seconds, and takes no lock of ours; as above.
     """
 
-    def __init__(self, stop: Work, end_open: Work, flush: Callable[[float], object]) -> None:
+    def __init__(self, stop: Work, end_open: Work, save: Callable[[float], object]) -> None:
         self._stop = stop
         self._end_open = end_open
-        self._flush = flush
+        self._send_or_keep = save
         self._timeout_s = 0.0
         self._registered = False
         self._children = False
@@ -93,7 +93,7 @@ class Exits:
                 ending.join(self._timeout_s / 4)
             except RuntimeError:  # Python is exiting and starts no thread any more
                 self._end_open()
-            self._flush(max(0.0, end - time.monotonic()))
+            self._send_or_keep(max(0.0, end - time.monotonic()))
 
     # --- SIGTERM ---
 

@@ -388,9 +388,9 @@ def _end_open() -> None:
             recorder.end_sessions()
 
 
-def _flush_own(timeout_s: float) -> bool:
+def _save(timeout_s: float) -> bool:
     pipeline = providers.own_pipeline(None)
-    return pipeline is None or pipeline.flush(timeout_s)
+    return pipeline is None or pipeline.save(timeout_s)
 
 
-_exits = Exits(_exit, _end_open, _flush_own)
+_exits = Exits(_exit, _end_open, _save)

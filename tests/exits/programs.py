@@ -77,7 +77,7 @@ def end_of(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=environment(OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, **variables),
+            env=environment(**{"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, **variables}),
         ) as process,
     ):
         try:

@@ -134,8 +134,19 @@ class Pipeline:
     def stop(self, timeout_s: float) -> bool:
         """Send what is waiting and let the exporters go; returns as `flush` does."""
         works = [functools.partial(_stop, processor, timeout_s) for processor in self._processors]
-        spooling = any(isinstance(processor, SpoolProcessor) for processor in self._processors)
-        return self._send(works, timeout_s + (LAST_S if spooling else 0.0))
+        return self._send(works, timeout_s + self._last_s)
+
+    def save(self, timeout_s: float) -> bool:
+        """Before the process is ended by force: send what is waiting, keep what can be kept; as `flush`.
+
+        Should the process live on, spans go on leaving, by the spool if there is one.
+        """
+        works = [functools.partial(_save, processor, timeout_s) for processor in self._processors]
+        return self._send(works, timeout_s + self._last_s)
+
+    @property
+    def _last_s(self) -> float:
+        return LAST_S if any(isinstance(processor, SpoolProcessor) for processor in self._processors) else 0.0
 
     def _send(self, works: Sequence[Callable[[], bool]], timeout_s: float) -> bool:
         failed = sum(exporter.failed for exporter in self._spans)
@@ -162,6 +173,12 @@ def _flush(processor: SpanProcessor, timeout_s: float) -> bool:
         return processor.sender.flush(timeout_s)
     processor.force_flush()
     return True  # what `_Counted` saw counts
+
+
+def _save(processor: SpanProcessor, timeout_s: float) -> bool:
+    if isinstance(processor, SpoolProcessor):
+        return processor.sender.stop(timeout_s)
+    return _flush(processor, timeout_s)
 
 
 def _stop(processor: SpanProcessor, timeout_s: float) -> bool:
