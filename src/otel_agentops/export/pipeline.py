@@ -7,7 +7,6 @@ everything else together.
 from __future__ import annotations
 
 import functools
-import os
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -29,8 +28,9 @@ from otel_agentops.export.doubt import Doubt
 from otel_agentops.export.otlp import OtlpExporter
 from otel_agentops.export.sender import LAST_S
 from otel_agentops.export.spool import SpoolProcessor, make_sender
+from otel_agentops.export.switch import Switch
 from otel_agentops.export.workers import Workers
-from otel_agentops.failsafe import failsafe, swallowed, warn_once
+from otel_agentops.failsafe import failsafe, warn_once
 from otel_agentops.processors import AgentOpsSpanProcessor
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Pipeline:
         self.tracer_provider = TracerProvider(resource=self._resource, shutdown_on_exit=False)
         self.tracer_provider.add_span_processor(AgentOpsSpanProcessor())
         self._workers = Workers()
-        self._switch = _Switch(self._workers.wake)
+        self._switch = Switch(self._workers.wake)
         self.tracer_provider.add_span_processor(self._switch)
         self.meter_provider: MeterProvider | None = None
         self._spans: list[_Counted] = []
@@ -186,37 +186,6 @@ def _stop(processor: SpanProcessor, timeout_s: float) -> bool:
         return processor.sender.stop(timeout_s)
     processor.shutdown()
     return True
-
-
-class _Switch(SpanProcessor):
-    """Passes ended spans on to what is connected now: a provider can add processors but never drop one."""
-
-    targets: tuple[SpanProcessor, ...] = ()
-
-    def __init__(self, wake: Callable[[], object]) -> None:
-        self._wake = wake
-        self._forked = False
-        os.register_at_fork(after_in_child=self._note_fork)
-
-    def _note_fork(self) -> None:
-        self._forked = True
-
-    def on_end(self, span: ReadableSpan) -> None:
-        """Pass on; a failing destination must not keep the span from the next one."""
-        if self._forked:  # the first in this child: its exit will need threads that it must have before
-            self._forked = False
-            with failsafe("starting threads in a child process"):
-                self._wake()
-        for target in self.targets:
-            try:
-                target.on_end(span)
-            except Exception as error:  # noqa: BLE001 - as said
-                swallowed("handing on a span", error)
-
-    def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Pass on, for those who flush the provider themselves."""
-        answers = [target.force_flush(timeout_millis) for target in self.targets]
-        return all(answers)
 
 
 class _Counted(SpanExporter):
