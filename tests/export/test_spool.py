@@ -32,10 +32,10 @@ PATIENCE_S = 30.0
 class Program:
     """A provider with a spool, as `init(spool=True)` makes it."""
 
-    def __init__(self, url: str, directory: Path, **settings: Any) -> None:
+    def __init__(self, url: str, directory: Path, delay_ms: int = 50, **settings: Any) -> None:
         wanted = {"spool": True, "spool_directory": str(directory), **settings}
         protocol = "grpc" if url.startswith("grpc") else "http/protobuf"
-        config = Config.load({OTLP + "TIMEOUT": "10", "OTEL_BSP_SCHEDULE_DELAY": "50"}, **wanted)
+        config = Config.load({OTLP + "TIMEOUT": "10", "OTEL_BSP_SCHEDULE_DELAY": str(delay_ms)}, **wanted)
         self.sender = make_sender(config, resolve(config.otlp, protocol, url))
         self.provider = TracerProvider(shutdown_on_exit=False)
         self.provider.add_span_processor(SpoolProcessor(self.sender))
@@ -109,6 +109,19 @@ def test_without_a_flush(collector: Received, tmp_path: Path) -> None:
     program.end(*names(3))
     until(lambda: collector.spans == names(3))
     program.sender.stop(0)
+
+
+def test_after_a_flush(collector: Received, tmp_path: Path) -> None:
+    """Once a flush is over, spans wait for others again instead of leaving one by one."""
+    program = Program(collector.url, tmp_path, delay_ms=600_000)
+    program.end("first")
+    assert program.sender.flush(PATIENCE_S)
+    for name in names(5):
+        program.end(name)
+        time.sleep(0.05)
+    assert collector.spans == ["first"]
+    assert program.sender.stop(PATIENCE_S)
+    assert len(collector.headers) == 2
 
 
 def test_away_and_back(tmp_path: Path, durability: str) -> None:

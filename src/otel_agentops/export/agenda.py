@@ -45,7 +45,7 @@ class Agenda:
         backlog: Whether there is something older than what came in last.
         retry_at: The collector is left alone until then.
         keep_at: The store is left alone until then.
-        flush_until: Somebody waits for everything to be sent.
+        flushing: Whether somebody waits for everything to be sent.
         stop_at: Everything has to be over then; None for not at all.
         failures: Attempts in a row that the collector was away.
     """
@@ -60,7 +60,7 @@ class Agenda:
         self.backlog = False
         self.retry_at = 0.0
         self.keep_at = 0.0
-        self.flush_until = 0.0
+        self.flushing = False
         self.stop_at: float | None = None
         self.failures = 0
 
@@ -120,13 +120,13 @@ class Agenda:
         """Whether to send something now."""
         if now < self.retry_at or (self.stop_at is not None and now >= self.stop_at):
             return False
-        if self._must(now):
+        if self._must():
             return now >= self._empty_until
         fresh_at = self._fresh_at(now)
         return fresh_at is not None and now >= fresh_at
 
-    def _must(self, now: float) -> bool:
-        return self.backlog or self.stop_at is not None or self.flush_until > now
+    def _must(self) -> bool:
+        return self.backlog or self.stop_at is not None or self.flushing
 
     def _fresh_at(self, now: float) -> float | None:
         if self._fresh_since is None:
@@ -161,7 +161,7 @@ class Agenda:
         return [max(fresh_at, self.keep_at, 0.0 if since is None else since + SLOW_S)]
 
     def _sending(self, now: float) -> list[float]:
-        if self._must(now):
+        if self._must():
             return [max(self.retry_at, self._empty_until)]
         fresh_at = self._fresh_at(now)
         return [] if fresh_at is None else [max(fresh_at, self.retry_at)]

@@ -118,13 +118,14 @@ class Waiters:
         except Empty:
             return False
 
-    def see(self) -> None:
-        """Note who is there, before the look at what has come in: that is what they wait for."""
+    def see(self) -> bool:
+        """Note who is there, before the look at what has come in: they wait for that. Whether anybody is."""
         for waiter in list(self._all):
             waiter.seen = True
+        return bool(self._all)
 
-    def tell(self, counts: Counts, unhappy: int) -> None:
-        """Answer those who have waited for long enough; on the sender's thread."""
+    def tell(self, counts: Counts, unhappy: int) -> bool:
+        """Answer those who have waited for long enough; whether there are others. On the sender's thread."""
         for _ in range(len(self._all)):
             waiter = self._all.popleft()
             if waiter.target is None and waiter.seen:
@@ -135,3 +136,4 @@ class Waiters:
                 waiter.answer.put(False)
             else:
                 self._all.append(waiter)
+        return bool(self._all)

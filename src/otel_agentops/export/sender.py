@@ -149,7 +149,6 @@ class Sender:
             self._take_in()
             self._keep_all()
             return self.counts.waiting == 0
-        self._agenda.flush_until = max(self._agenda.flush_until, time.monotonic() + timeout_s)
         self._agenda.retry_at = 0.0
         rest_s = min(LAST_S, timeout_s / 10) if self.store is not None else 0.0
         return self._waiters.wait(self._inbox, timeout_s - rest_s, rest_s)
@@ -196,7 +195,7 @@ class Sender:
 
     def _step(self) -> None:
         now, stop_at = time.monotonic(), self._agenda.stop_at  # before the look at what has come in
-        self._waiters.see()
+        self._agenda.flushing = self._waiters.see()
         self._take_in()
         if self._answer is not None:
             self._take_answer()
@@ -206,7 +205,7 @@ class Sender:
             self._send_next(now)
         if self.store is not None:
             self._keep_if_needed(now)
-        self._waiters.tell(self.counts, self._unhappy)
+        self._agenda.flushing = self._waiters.tell(self.counts, self._unhappy)
         if stop_at is not None:
             self._stop_if_done(now, stop_at)
 
