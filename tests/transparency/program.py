@@ -120,6 +120,7 @@ STEPS: dict[str, Step] = {
     "ours": _instrument,
     "ours, with content": lambda: _instrument(capture_content=True),
     "ours, with content, not asking": lambda: _instrument(capture_content=True, stream_usage=False),
+    "ours, not asking": lambda: _instrument(stream_usage=False),
     "undo ours": _undo,
     "meddle": _meddle,
 }

@@ -34,7 +34,7 @@ from otel_agentops.accounting import take_digest
 from otel_agentops.failsafe import Refusal, failsafe, logger, swallowed
 from otel_agentops.instrumentation.arguments import ABSENT, given
 from otel_agentops.instrumentation.layers import layers_of
-from otel_agentops.instrumentation.methods import Method, Pending
+from otel_agentops.instrumentation.methods import Method, Pending, method_around
 from otel_agentops.instrumentation.quiet import quiet
 from otel_agentops.instrumentation.switches import TargetState, suppressed
 from otel_agentops.spans import current, follow, start_annotated, start_inside, waiting
@@ -233,25 +233,33 @@ class _Patch:
 
     def apply(self, wrapper: Callable[..., Any]) -> None:
         """Put ours around what is there."""
-        self.ours = Method(self.original, wrapper, self._owner)
+        self.ours = method_around(self.original, wrapper, self._owner)
         setattr(self._owner, self._name, self.ours)
         self.applied = True
 
     @property
     def outermost(self) -> bool:
         """Whether nobody has wrapped ours since."""
-        return vars(self._owner).get(self._name) is self.ours
+        return self._is_ours(self._present)
+
+    @property
+    def _present(self) -> Any:
+        return vars(self._owner).get(self._name)
+
+    def _is_ours(self, layer: Any) -> bool:
+        # a peer below ours that was taken off has left another object with the same wrapper of ours
+        return isinstance(layer, Method) and layer._self_wrapper is self.ours._self_wrapper
 
     @property
     def in_place(self) -> bool:
         """Whether ours is still there, perhaps below others (a test may have put the original back)."""
-        layer = vars(self._owner).get(self._name)
+        layer = self._present
         for _ in range(_LAYERS):
-            if layer is self.ours:
+            if self._is_ours(layer):
                 return True
             layer = getattr(layer, "__wrapped__", None)
         # a plain function above ours need not tell what it wraps: believe that it does
-        return vars(self._owner).get(self._name) is not self.original
+        return self._present is not self.original
 
     def undo(self) -> None:
         """Take ours off if it is outermost; below another wrapper it stays and passes through."""
@@ -262,7 +270,7 @@ class _Patch:
         if self._inherited:
             delattr(self._owner, self._name)
         else:
-            setattr(self._owner, self._name, self.original)
+            setattr(self._owner, self._name, self._present.__wrapped__)
         self.applied = False
 
 

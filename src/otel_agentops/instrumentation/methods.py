@@ -11,7 +11,7 @@ from otel_agentops.failsafe import failsafe
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Method", "Pending"]
+__all__ = ["Method", "Pending", "method_around"]
 
 
 class _Kind(type(wrapt.BoundFunctionWrapper)):  # type: ignore[misc]  # whatever kind that is
@@ -55,6 +55,53 @@ class Method(wrapt.FunctionWrapper):  # type: ignore[type-arg]  # as above
     def __init__(self, wrapped: Any, wrapper: Callable[..., Any], owner: Any) -> None:
         super().__init__(wrapped, wrapper)
         self._self_home = owner
+
+
+class _OverPeer(Method):
+    """A method of ours whose next layer is a peer's, which must be able to take it off again.
+
+    Peers switched off put `Class.method.__wrapped__` in the place of `Class.method`, whoever's layer that
+    removes. With ours on top, theirs would stay and ours go. So the class shows a method whose
+    `__wrapped__` is ours around what lies below the peer's: what is removed is the layer below us, as it
+    would be without us.
+    """
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        bound = super().__get__(instance, owner)
+        if instance is not None:
+            return bound
+        peer: Any = self.__wrapped__
+        below = method_around(peer.__wrapped__, self._self_wrapper, self._self_home)
+        return _Shown(below, lambda _wrapped, _instance, args, kwargs: bound(*args, **kwargs), self._self_home)
+
+
+class _Shown(Method):
+    """What a class shows of such a method; calls what is there now."""
+
+    def __repr__(self) -> str:
+        ours: Any = self.__wrapped__
+        return repr(ours.__wrapped__)
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, _memo: Any) -> Any:
+        return self
+
+    def __reduce_ex__(self, _protocol: Any) -> Any:
+        return getattr, (self._self_home, self.__wrapped__.__name__)
+
+
+def method_around(wrapped: Any, wrapper: Callable[..., Any], owner: Any) -> Method:
+    """A method of ours around what a class has.
+
+    Args:
+        wrapped: The method that is there, as the class keeps it.
+        wrapper: What is called instead.
+        owner: The class.
+    """
+    peer = isinstance(wrapped, wrapt.FunctionWrapper) and not isinstance(wrapped, Method)
+    return (_OverPeer if peer else Method)(wrapped, wrapper, owner)
 
 
 class Pending:

@@ -7,6 +7,7 @@ laziness and every other attribute of the SDK's object, and nothing is read that
 
 from __future__ import annotations
 
+import inspect
 import time
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -60,19 +61,24 @@ def is_stream(result: Any) -> bool:
     Recognised by `__next__`: replies that are pydantic models define `__iter__` and are no streams.
     """
     kind: Any = type(result)
-    return _shape(kind) in ("stream", "async stream")
+    return _shape(kind) in _STREAMS
 
 
 @lru_cache(maxsize=1024)
 def _shape(kind: Any) -> str:
     """Asked once a type: models answer slowly for what they lack."""
-    for method, shape in _SHAPES:
-        if hasattr(kind, method):
+    for methods, shape in _SHAPES:
+        if all(hasattr(kind, method) for method in methods):
             return shape
     return "answer"
 
 
-_SHAPES = (("__next__", "stream"), ("__anext__", "async stream"), ("__await__", "awaitable"))
+_SHAPES = (
+    (("__next__", "__anext__"), "either stream"),  # proxies of other instrumentations claim to be both
+    (("__next__",), "stream"),
+    (("__anext__",), "async stream"),
+    (("__await__",), "awaitable"),
+)
 
 
 def follow(result: Any, call: OpenCall, read: Reader, conceal: Callable[[Any], bool] | None = None) -> Any:
@@ -99,7 +105,7 @@ def follow_stream(stream: Any, state: Following) -> Any:
     """A proxy for a stream whose call is followed by `state`, which may have begun before the stream."""
     kind: Any = type(stream)
     dropped.watch()
-    return (StreamProxy if _shape(kind) == "stream" else AsyncStreamProxy)(stream, state)
+    return _STREAMS[_shape(kind)](stream, state)
 
 
 def _read_answer(answer: Any, call: OpenCall, read: Reader) -> None:
@@ -360,3 +366,30 @@ class AsyncStreamProxy(_Proxy):
             return await self.__wrapped__.close()
         finally:
             self._self_state.finish("closed")
+
+
+class EitherStreamProxy(StreamProxy, AsyncStreamProxy):
+    """A stream of which only its reader knows whether it is sync or async."""
+
+    __slots__ = ()
+
+    def close(self) -> Any:
+        """Close the stream, or hand out what closes it when it is awaited."""
+        closing = self.__wrapped__.close()
+        if inspect.isawaitable(closing):
+            return self._close_later(closing)
+        self._self_state.finish("closed")
+        return closing
+
+    async def _close_later(self, closing: Awaitable[Any]) -> Any:
+        try:
+            return await closing
+        finally:
+            self._self_state.finish("closed")
+
+
+_STREAMS: dict[str, type[StreamProxy | AsyncStreamProxy]] = {
+    "stream": StreamProxy,
+    "async stream": AsyncStreamProxy,
+    "either stream": EitherStreamProxy,
+}

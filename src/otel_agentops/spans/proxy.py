@@ -29,7 +29,8 @@ class Proxy:
 
     @property  # type: ignore[misc]  # `isinstance` asks here
     def __class__(self) -> type:
-        return type(self.__wrapped__)
+        found: type = self.__wrapped__.__class__  # not its type: it may be a proxy, too
+        return found
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__wrapped__, name)
@@ -48,6 +49,9 @@ class Proxy:
 
     def __repr__(self) -> str:
         return repr(self.__wrapped__)
+
+    def __str__(self) -> str:
+        return str(self.__wrapped__)
 
     def __eq__(self, other: object) -> bool:
         return bool(self.__wrapped__ == getattr(other, "__wrapped__", other))

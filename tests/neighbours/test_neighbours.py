@@ -1,0 +1,142 @@
+"""Beside Sentry, ddtrace and other instrumentations: the program, they and we get what each gets alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+
+from neighbours.accounts import beside, from_bare
+from neighbours.orders import NEEDED, OURS, orders, undoings
+from neighbours.peers import PACKAGES
+from transparency.kit import Program, Seen
+
+
+def _missing() -> list[str]:
+    found = []
+    for name, module in PACKAGES.items():
+        try:
+            there = find_spec(module) is not None
+        except ModuleNotFoundError:
+            there = False
+        found += [] if there else [name]
+    return found
+
+
+pytestmark = pytest.mark.skipif(
+    bool(_missing()) and not NEEDED,
+    reason=f"not installed: {', '.join(_missing())} (constraints-neighbours.txt)",
+)
+
+SCENES = (
+    "chat.completions.create: ok",
+    "chat.completions.create: refused",
+    "chat.completions.create: unknown argument",
+    "chat.completions.create: raw",
+    "chat.completions.create: streaming raw of a stream, parse",
+    "chat.completions.create: stream, full",
+    "chat.completions.create: stream, closed",
+    "chat.completions.create: stream, dropped",
+    "chat.completions.parse: ok",
+    "async chat.completions.create: ok",
+    "async chat.completions.create: stream, full",
+    "async chat.completions.create: unknown argument",
+    "responses.create: ok",
+    "responses.create: stream, full",
+    "embeddings.create: ok",
+    "completions.create: ok",
+    "chat stream helper: full",
+    "many t",
+)
+_OTEL = ("openllmetry", "genai", "openinference")
+
+
+def program(steps: Sequence[str]) -> Program:
+    """A program that plays the scenes after these steps."""
+    return Program(steps, module="neighbours.peers", scenes=SCENES)
+
+
+def without_us(steps: Sequence[str]) -> tuple[str, ...]:
+    """The same steps without ours."""
+    return tuple(step for step in steps if not step.startswith("ours") and step != "undo ours")
+
+
+BARE = ("provider", "import")
+ALONE = (*BARE, OURS)
+ORDERS, UNDOINGS = orders(), undoings()
+
+
+@pytest.fixture(scope="module")
+def seen() -> dict[tuple[str, ...], Seen]:
+    """What all programs saw, two run at a time."""
+    wanted = {BARE, ALONE}
+    for steps in (*ORDERS, *UNDOINGS):
+        wanted |= {steps, without_us(steps)}
+    ordered = sorted(wanted)
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(ordered, pool.map(lambda steps: program(steps).run(), ordered), strict=True))
+
+
+def spans(account: dict[str, Any], *, ours: bool) -> list[dict[str, Any]]:
+    """Spans of ours, or of others."""
+    return [span for span in account["spans"] if (span["scope"] == "otel_agentops") is ours]
+
+
+def named(steps: Sequence[str]) -> str:
+    """For the ids of tests."""
+    return " > ".join(steps[1:]).replace(OURS, "ours")
+
+
+@pytest.mark.parametrize("steps", [*ORDERS, *UNDOINGS], ids=named)
+def test_program_and_peers(seen: dict[tuple[str, ...], Seen], steps: tuple[str, ...]) -> None:
+    """We change nothing for the program, nor for what Sentry and Datadog get."""
+    assert beside(seen[without_us(steps)], seen[steps]) == []
+
+
+@pytest.mark.parametrize("steps", [*ORDERS, *UNDOINGS], ids=named)
+def test_as_bare(seen: dict[tuple[str, ...], Seen], steps: tuple[str, ...]) -> None:
+    """Results and errors are those of a bare program, unless it is the peers alone who change them."""
+    theirs = from_bare(seen[BARE], seen[without_us(steps)])
+    assert [line for line in from_bare(seen[BARE], seen[steps]) if line not in theirs] == []
+
+
+@pytest.mark.parametrize("steps", ORDERS, ids=named)
+def test_our_spans(seen: dict[tuple[str, ...], Seen], steps: tuple[str, ...]) -> None:
+    """Each call is one span of ours, and has one cost among all the spans that tell of it."""
+    for name, alone in seen[ALONE]["scenes"].items():
+        account = seen[steps]["scenes"][name]
+        if name.startswith("async ") and name.endswith("unknown argument"):
+            continue  # refused by the call, or where a peer is below us by the await, which is a failed call
+        assert len(spans(account, ours=True)) == len(spans(alone, ours=True)), name
+        assert costs(account) == costs(alone), name
+
+
+@pytest.mark.parametrize("steps", ORDERS, ids=named)
+def test_their_spans(seen: dict[tuple[str, ...], Seen], steps: tuple[str, ...]) -> None:
+    """The other instrumentations write as many spans as without us."""
+    for name, account in seen[without_us(steps)]["scenes"].items():
+        theirs = Counter(span["scope"] for span in spans(account, ours=False))
+        beside_us = Counter(span["scope"] for span in spans(seen[steps]["scenes"][name], ours=False))
+        assert beside_us == theirs, name
+
+
+@pytest.mark.parametrize("steps", UNDOINGS, ids=named)
+def test_undone(seen: dict[tuple[str, ...], Seen], steps: tuple[str, ...]) -> None:
+    """Who is switched off writes nothing more, and who is not still writes."""
+    for name, alone in seen[ALONE]["scenes"].items():
+        account = seen[steps]["scenes"][name]
+        broken = seen[without_us(steps)]["scenes"][name]["outcome"] != seen[BARE]["scenes"][name]["outcome"]
+        if broken and "raised" in account["outcome"]:
+            continue  # by peers that take off each other's wrappers
+        wanted = 0 if "undo ours" in steps else len(spans(alone, ours=True))
+        assert len(spans(account, ours=True)) == wanted, name
+
+
+def costs(account: dict[str, Any]) -> list[Any]:
+    """What the spans of a scene cost, those that say so."""
+    found = [span["attributes"].get("gen_ai.usage.cost") for span in account["spans"]]
+    return sorted(cost for cost in found if cost is not None)
