@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
+from neighbours.accounts import steady
 from transparency.look import plain
 from transparency.program import STEPS, main
 
@@ -85,35 +85,20 @@ UNDONE: dict[str, Callable[[], Any]] = {
 
 # --- what their back ends got ---
 
-_CHANGING = re.compile(
-    r"(trace_?id|span_?id|parent|_id|time|duration|start|sampl|rand|pid|runtime|tid|metric|dd\.p|elapsed|thread"
-    r"|breadcrumbs|modules|sys\.argv|profile|client_sample|lineno|context_line|pre_context|post_context|vars|debug)",
-    re.IGNORECASE,
-)
-
-
-def _steady(value: Any) -> Any:
-    """Without ids, times and what else is never the same twice."""
-    if isinstance(value, Mapping):
-        return {
-            str(key): _steady(item)
-            for key, item in sorted(value.items(), key=lambda pair: str(pair[0]))
-            if not _CHANGING.search(str(key))
-        }
-    if isinstance(value, list | tuple):
-        return [_steady(item) for item in value]
-    return plain(value) if isinstance(value, str) else value
-
 
 def _taken_from_sentry() -> list[Any]:
     taken = []
     for kind, payload in _envelopes:
         if kind not in ("transaction", "event"):
             continue
-        spans = [_steady({k: s.get(k) for k in ("op", "description", "data", "status", "tags")}) for s in
-                 payload.get("spans", ())]
-        errors = [(e.get("type"), plain(e.get("value")), _steady(e.get("mechanism")))
-                  for e in payload.get("exception", {}).get("values", ())]
+        spans = [
+            steady({k: s.get(k) for k in ("op", "description", "data", "status", "tags")})
+            for s in payload.get("spans", ())
+        ]
+        errors = [
+            (e.get("type"), plain(e.get("value")), steady(e.get("mechanism")))
+            for e in payload.get("exception", {}).get("values", ())
+        ]
         taken.append([kind, payload.get("transaction"), spans, errors])
     _envelopes.clear()
     return taken
@@ -124,7 +109,7 @@ def _taken_from_ddtrace() -> list[Any]:
     for trace in _traces:
         names = {span.span_id: span.name for span in trace}
         for span in sorted(trace, key=lambda span: (span.name, span.resource)):
-            tags = _steady({**span.get_tags(), **span.get_metrics()})
+            tags = steady({**span.get_tags(), **span.get_metrics()})
             tags = {name: value for name, value in tags.items() if not name.startswith("_")}
             taken.append([span.name, span.resource, names.get(span.parent_id), span.error, tags])
     _traces.clear()

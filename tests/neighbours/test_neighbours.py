@@ -94,7 +94,7 @@ def named(steps: Sequence[str]) -> str:
 @pytest.mark.parametrize("steps", [*ORDERS, *UNDOINGS], ids=named)
 def test_program_and_peers(seen: dict[tuple[str, ...], Seen], steps: tuple[str, ...]) -> None:
     """We change nothing for the program, nor for what Sentry and Datadog get."""
-    assert beside(seen[without_us(steps)], seen[steps]) == []
+    assert beside(seen[without_us(steps)], seen[steps], quiet="openllmetry" in steps) == []
 
 
 @pytest.mark.parametrize("steps", [*ORDERS, *UNDOINGS], ids=named)
@@ -105,35 +105,60 @@ def test_as_bare(seen: dict[tuple[str, ...], Seen], steps: tuple[str, ...]) -> N
 
 
 @pytest.mark.parametrize("steps", ORDERS, ids=named)
-def test_our_spans(seen: dict[tuple[str, ...], Seen], steps: tuple[str, ...]) -> None:
-    """Each call is one span of ours, and has one cost among all the spans that tell of it."""
+def test_spans(seen: dict[tuple[str, ...], Seen], steps: tuple[str, ...]) -> None:
+    """Each call is one span that is not marked as a duplicate, ours or another's, and has one cost."""
     for name, alone in seen[ALONE]["scenes"].items():
         account = seen[steps]["scenes"][name]
         if name.startswith("async ") and name.endswith("unknown argument"):
             continue  # refused by the call, or where a peer is below us by the await, which is a failed call
-        assert len(spans(account, ours=True)) == len(spans(alone, ours=True)), name
-        assert costs(account) == costs(alone), name
+        assert len(told(account)) == len(alone["spans"]), name
+        assert len(spans(account, ours=True)) <= len(alone["spans"]), name
+        assert all(span["ended"] for span in account["spans"])
+        if not any(peer in steps and name.startswith(scene) for peer, scene in _NO_COST):
+            assert costs(account) == costs(alone), name
+
+
+_NO_COST = (
+    # tells only the name of the model that answered, an old one, and not that which was asked for
+    ("openinference", "completions.create: ok"),
+    # ends its span before the stream is read
+    ("openllmetry", "chat.completions.create: raw stream"),
+    ("openllmetry", "chat.completions.create: streaming raw of a stream"),
+)
+"""Peers whose span tells of a call, and calls of which it then cannot tell the cost."""
 
 
 @pytest.mark.parametrize("steps", ORDERS, ids=named)
-def test_their_spans(seen: dict[tuple[str, ...], Seen], steps: tuple[str, ...]) -> None:
-    """The other instrumentations write as many spans as without us."""
+def test_no_spans_besides(seen: dict[tuple[str, ...], Seen], steps: tuple[str, ...]) -> None:
+    """Others write no more spans than without us, and fewer only where they keep quiet."""
     for name, account in seen[without_us(steps)]["scenes"].items():
         theirs = Counter(span["scope"] for span in spans(account, ours=False))
         beside_us = Counter(span["scope"] for span in spans(seen[steps]["scenes"][name], ours=False))
-        assert beside_us == theirs, name
+        assert beside_us <= theirs, name
+        fewer = theirs - beside_us
+        assert all("openai.v1" in scope or "genai" in scope for scope in fewer), name
 
 
 @pytest.mark.parametrize("steps", UNDOINGS, ids=named)
 def test_undone(seen: dict[tuple[str, ...], Seen], steps: tuple[str, ...]) -> None:
-    """Who is switched off writes nothing more, and who is not still writes."""
+    """When we are switched off we write nothing more; when others are, each call is still one span."""
     for name, alone in seen[ALONE]["scenes"].items():
         account = seen[steps]["scenes"][name]
         broken = seen[without_us(steps)]["scenes"][name]["outcome"] != seen[BARE]["scenes"][name]["outcome"]
         if broken and "raised" in account["outcome"]:
             continue  # by peers that take off each other's wrappers
-        wanted = 0 if "undo ours" in steps else len(spans(alone, ours=True))
-        assert len(spans(account, ours=True)) == wanted, name
+        if "undo ours" in steps:
+            assert not spans(account, ours=True), name
+        else:
+            told = [
+                span for span in account["spans"] if not span["attributes"].get("otel_agentops.duplicate")
+            ]
+            assert len(told) == len(alone["spans"]), name
+
+
+def told(account: dict[str, Any]) -> list[Any]:
+    """Spans that tell of a call, one for each."""
+    return [span for span in account["spans"] if not span["attributes"].get("otel_agentops.duplicate")]
 
 
 def costs(account: dict[str, Any]) -> list[Any]:

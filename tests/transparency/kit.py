@@ -19,7 +19,7 @@ from typing import Any
 from support.replay import Exchange, ReplayServer, load_exchanges
 from transparency.look import plain
 
-__all__ = ["Program", "Seen", "differences", "run_programs"]
+__all__ = ["Program", "Seen", "differences", "environ_of", "run_programs"]
 
 _TESTS = Path(__file__).resolve().parent.parent
 _ENDLESS = 100_000
@@ -135,7 +135,7 @@ class Program:
             python = [sys.executable, "-X", "utf8", "-m", self.module, str(task), str(answer)]
             done = subprocess.run(
                 [*self.launcher, *python],
-                env=_environ(self.environ),
+                env=environ_of(self.environ),
                 capture_output=True,
                 text=True,
                 timeout=300,
@@ -153,7 +153,8 @@ class Program:
         return seen
 
 
-def _environ(more: Mapping[str, str]) -> dict[str, str]:
+def environ_of(more: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a program: what every process needs, and `more`."""
     known = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     paths = os.pathsep.join((str(_TESTS), str(_TESTS.parent / "src")))
     return {**known, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", **more}

@@ -60,7 +60,7 @@ def follow_stainless(
     result: Any, call: OpenCall, read: Reader, conceal: Callable[[Any], bool] | None = None
 ) -> Any:
     """`otel_agentops.spans.follow`, and raw responses besides."""
-    kind = type(result).__name__
+    kind = result.__class__.__name__  # what it passes for: another instrumentation may have a proxy on it
     if kind not in _PROXIES:
         return follow(result, call, read, conceal)
     state = Following(call, read)
