@@ -72,7 +72,9 @@ class _OverPeer(Method):
             return bound
         peer: Any = self.__wrapped__
         below = method_around(peer.__wrapped__, self._self_wrapper, self._self_home)
-        return _Shown(below, lambda _wrapped, _instance, args, kwargs: bound(*args, **kwargs), self._self_home)
+        return _Shown(
+            below, lambda _wrapped, _instance, args, kwargs: bound(*args, **kwargs), self._self_home
+        )
 
 
 class _Shown(Method):
