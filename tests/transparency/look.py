@@ -291,7 +291,7 @@ def process_of() -> dict[str, Any]:
         "log class": _name(logging.getLoggerClass()),
         "log factory": _name(logging.getLogRecordFactory()),
         # the SDK adds some for warnings of its own when parts of it are imported
-        "filters": sum(not kind.__module__.startswith("opentelemetry") for _, _, kind, *_ in warnings.filters),
+        "filters": sum("opentelemetry" not in kind.__module__ for _, _, kind, *_ in warnings.filters),
         "showwarning": warnings.showwarning.__qualname__,
         "loop policy": _name(type(asyncio.get_event_loop_policy())) if sys.version_info < (3, 14) else "",
         "threads": threads_of(),
