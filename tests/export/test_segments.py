@@ -342,6 +342,7 @@ kept_ = [kept.keep(batch(spans)) for _ in range(5)]
 kept._retry_at = 0
 kept_.append(kept.keep(batch(spans)))
 assert kept_ == [True, True, True, False, False, True], kept_
+assert all(segment.path.stat().st_size == segment.size for segment in kept._segments)
 assert len(drained(kept)) == 4
 """
 
