@@ -73,7 +73,7 @@ def raw(client: openai.OpenAI) -> None:
 def embed(client: openai.OpenAI) -> None:
     """Embeddings."""
     more = {name: ASK[name] for name in ("extra_headers", "extra_query", "extra_body")}
-    client.embeddings.create(model="text-embedding-ada-002", input="x", **more)
+    client.embeddings.create(model="text-embedding-ada-002", input="x", encoding_format="float", **more)
 
 
 @pytest.mark.parametrize("call", [plain, stream, raw, embed])

@@ -179,7 +179,7 @@ def _play(name: str, servers: dict[str, str], after_scene: Callable[[], Mapping[
     return {
         "outcome": outcome,
         "tape": see.tape,
-        "logs": sorted(notes.lines, key=_without_number) if name.startswith("many ") else notes.lines,
+        "logs": sorted(notes.lines) if name.startswith("many ") else notes.lines,
         "warnings": [(one.category.__name__, plain(one.message), Path(one.filename).name) for one in warned],
         "threads": _settled(threads_of),
         "files": _settled(files_of),
@@ -188,10 +188,6 @@ def _play(name: str, servers: dict[str, str], after_scene: Callable[[], Mapping[
         "stall_s": see.stall_s,
         **after_scene(),
     }
-
-
-def _without_number(line: Any) -> Any:
-    return [part.rstrip("0123456789") for part in line]
 
 
 def _settled(look: Callable[[], list[str]]) -> list[str]:

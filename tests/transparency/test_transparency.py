@@ -58,6 +58,8 @@ def _measured(_where: str, _bare: Any, _ours: Any) -> bool:
 
 def _asking(where: str, bare: Any, ours: Any) -> bool:
     """The request for usage, which adds one option to the body and one event to the answer."""
+    if ".logs[" in where:  # older versions log what they send
+        return bool(ours.replace(", 'stream_options': {'include_usage': True}", "") == bare)
     if where.endswith(".tape"):
         return _without_reading(bare) == _without_reading(ours)
     (server, *line, head, body), (_, *our_line, our_head, our_body) = bare[0], ours[0]
@@ -79,10 +81,7 @@ def _without_reading(tape: list[str]) -> list[str]:
 
 
 KNOWN: tuple[tuple[str, Callable[[str, Any, Any], bool]], ...] = (
-    (
-        r"\.type",
-        _proxy,
-    ),  # of streams and of raw answers that may still become one; `isinstance` says the SDK's
+    (r"\.type", _proxy),  # of streams and of raw answers that may still become one
     (r"\.special", _finaliser),
     (r"\.(async )?iterator", _named),
     (r": stream, exception thrown in\..*\.frames", _one_frame),
@@ -98,7 +97,7 @@ def excuse(where: str, bare: Any, other: Any) -> bool:
 
 def excuse_asking(where: str, bare: Any, other: Any) -> bool:
     """The same where the usage of streams is asked for."""
-    if re.search(r"usage unasked: .*\.(wire|tape)$", where) and _asking(where, bare, other):
+    if re.search(r"usage unasked: .*\.(wire|tape|logs\[\d+\]\[2\])$", where) and _asking(where, bare, other):
         return True
     return excuse(where, bare, other)
 
@@ -137,7 +136,7 @@ def test_every_call_was_recorded(seen: dict[str, Seen], name: str) -> None:
         assert all(span["ended"] for span in ours)
         if account.get("wire"):
             assert ours, scene
-    assert counts["chat.completions.create: ok"] == counts["async responses.create: stream, full"] == 1
+    assert counts["chat.completions.create: ok"] == counts["async chat.completions.create: stream, full"] == 1
     assert counts["many threads"] == counts["many tasks"] == 24
     assert not any(account["spans"] for account in seen["undone"]["scenes"].values())
 
