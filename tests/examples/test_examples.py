@@ -29,6 +29,23 @@ def run(name: str, **variables: str) -> str:
     return done.stdout
 
 
+def exported_with_warnings(name: str) -> tuple[str, dict[str, dict[str, Any]], Receiver]:
+    """The same for an example that is warned in the log."""
+    with Receiver() as receiver:
+        variables = {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url}
+        done = subprocess.run(
+            [sys.executable, "-W", "error", EXAMPLES / name],
+            env={**os.environ, **variables},
+            check=True,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60,
+        )
+    assert "first span" in done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout, {span.name: span.attributes for span in receiver.spans}, receiver
+
+
 def exported(name: str) -> tuple[str, dict[str, dict[str, Any]], Receiver]:
     """Output, attributes by span name, and the receiver."""
     with Receiver() as receiver:
@@ -77,6 +94,30 @@ def test_existing_otel() -> None:
     }
 
 
+def test_loops() -> None:
+    """The third search alike is not made; the tool that may be repeated is no loop."""
+    output, spans, receiver = exported_with_warnings("loops.py")
+    assert output.splitlines() == [
+        "found: repeated_tool_call (search): 3 times",
+        "stopped: repeated_tool_call of search",
+        "3 model calls, $0.000306",
+    ]
+    assert [span.name for span in receiver.spans].count("execute_tool search") == 2
+    assert spans["invoke_workflow research"]["otel_agentops.total.model_calls"] == 3
+
+
+def test_budgets() -> None:
+    """A session stops at its calls, a user at the dollars of all sessions, the process at neither."""
+    output, _, receiver = exported_with_warnings("budgets.py")
+    assert output.splitlines() == [
+        "ann: 3 calls, then no more calls for session chat",
+        "bob: 3 calls, then no more calls for session chat",
+        "ann: 1 calls, then no more usd for user.id ann",
+        "the process has $9.99853 left",
+    ]
+    assert len([span for span in receiver.spans if span.name == "chat gpt-4o-mini"]) == 7
+
+
 @pytest.mark.parametrize("name", ["email_classifier.py", "custom_agent.py"])
 def test_without_any_setting_spans_are_printed(name: str) -> None:
     """An example needs no collector."""
@@ -86,5 +127,5 @@ def test_without_any_setting_spans_are_printed(name: str) -> None:
 def test_every_example_has_a_test() -> None:
     """A new example is a new test."""
     assert {file.name for file in EXAMPLES.glob("*.py")} == {
-        "custom_agent.py", "email_classifier.py", "existing_otel.py",
+        "budgets.py", "custom_agent.py", "email_classifier.py", "existing_otel.py", "loops.py",
     }  # fmt: skip

@@ -5,6 +5,7 @@ from otel_agentops.accounting.digest import digest, digest_of_arguments, take_di
 from otel_agentops.accounting.findings import Finding, LoopDetected
 from otel_agentops.accounting.ledger import Entry, Ledger
 from otel_agentops.accounting.once import Calls, Place
+from otel_agentops.accounting.others import reasons_of, tool_call
 from otel_agentops.accounting.pipeline import Stage, free_failure, stages, tool_entry
 from otel_agentops.accounting.purses import Budgets
 from otel_agentops.accounting.readers import (
@@ -42,7 +43,9 @@ __all__ = [
     "model_call",
     "model_operation",
     "prompt_of",
+    "reasons_of",
     "stages",
     "take_digest",
+    "tool_call",
     "tool_entry",
 ]

@@ -171,7 +171,8 @@ class Watcher:
             finding, new = watch.loop(noticed, step, name, last)
             if refused:
                 finding.stopped += 1
-                lane.drop(step.number)
+                # it was wanted all the same, and nothing else would have come of it
+                lane.end(step.number, 0, lane.seen(places[-2]).outcome, now())
         if refused:
             if new:
                 self.tell(finding, scope)

@@ -6,8 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context import get_current
 from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.trace import StatusCode
 
-from otel_agentops.accounting import Place, digest, is_boundary, learn, model_call, prompt_of
+from otel_agentops.accounting import (
+    Place,
+    digest,
+    is_boundary,
+    learn,
+    model_call,
+    prompt_of,
+    reasons_of,
+    tool_call,
+)
 from otel_agentops.failsafe import swallowed
 from otel_agentops.processors.ending import attributes_of, before_end
 from otel_agentops.processors.room import write
@@ -21,7 +31,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, Span
 
     from otel_agentops.accounting import Scope
-    from otel_agentops.records import ModelCall
+    from otel_agentops.records import ModelCall, ToolCall
     from otel_agentops.spans import Recorder
 
 __all__ = ["AgentOpsSpanProcessor"]
@@ -105,6 +115,8 @@ def _account(span: Span, end_time: int | None) -> None:
         if call.digest is None and (prompt := place.said or prompt_of(told)):
             call.digest = digest(recorder.digest_key, *prompt)
         _count(recorder, span, call, attributes, scope, place)
+    elif (tool := _tool_of(recorder, span, told)) is not None:
+        _look(recorder, span, tool, attributes, scope)
     elif inner is not None and inner.ending is not None:
         inner.place = place
         _run(recorder, inner, scope, span.start_time or 0)
@@ -120,9 +132,28 @@ def _count(
     call.place = place
     context = span.get_span_context()
     call.span_id, call.trace_id = context.span_id, context.trace_id
+    if call.finish_reasons is None:
+        call.finish_reasons = reasons_of(known)
     place.counted, place.answered = True, call.usage is not None
     _run(recorder, call, scope, span.start_time or 0)
     write(span, recorder.encoder.foreign(call, known, recorder.complete_spans), known)
+
+
+def _tool_of(recorder: Recorder, span: Span, attributes: dict[str, Any]) -> ToolCall | None:
+    failed = span.status.status_code is StatusCode.ERROR
+    return tool_call(attributes, span.name, failed, recorder.digest_key)
+
+
+def _look(
+    recorder: Recorder, span: Span, tool: ToolCall, attributes: dict[str, Any], scope: Scope | None
+) -> None:
+    """Look whether a tool is called in vain."""
+    context = span.get_span_context()
+    recorder.watcher.foreign_tool(tool, scope, span.start_time or 0, context.span_id, context.trace_id)
+    if tool.findings:
+        found: dict[str, Any] = {}
+        recorder.encoder.findings(tool.findings, found)
+        write(span, found, attributes)
 
 
 def _run(recorder: Recorder, call: ModelCall, scope: Scope | None, start_ns: int) -> None:

@@ -241,7 +241,7 @@ class Recorder:
             where = f" in session {finding.session_id}" if finding.session_id else ""
             logger.warning(
                 "%s%s; first span %s, last span %s",
-                finding, where, finding.first_span_id, finding.last_span_id,
+                str(finding), where, finding.first_span_id, finding.last_span_id,
             )  # fmt: skip
         if self._on_finding is not None:
             with failsafe("calling on_finding"):
