@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 from otel_agentops.config import ConfigError
@@ -19,6 +20,8 @@ Action = Literal["raise", "warn"]
 LIMITS = ("usd", "tokens", "calls", "tool_calls", "repeats")
 """What can be limited."""
 
+_ESTIMATED = frozenset({"usd", "tokens"})
+"""Limits of which nobody knows before how much a call will take."""
 PER = ("user.id", "session.id", "gen_ai.agent.name", "gen_ai.conversation.id")
 
 
@@ -40,13 +43,21 @@ class Amount:
     tool_calls: int = 0
     repeats: int = 0
 
-    def add(self, other: Amount, sign: int = 1) -> None:
-        """Add another amount, or take it off with a sign of -1."""
-        self.usd += other.usd * sign
-        self.tokens += other.tokens * sign
-        self.calls += other.calls * sign
-        self.tool_calls += other.tool_calls * sign
-        self.repeats += other.repeats * sign
+    def add(self, other: Amount) -> None:
+        """Add another amount."""
+        self.usd += other.usd
+        self.tokens += other.tokens
+        self.calls += other.calls
+        self.tool_calls += other.tool_calls
+        self.repeats += other.repeats
+
+    def take(self, other: Amount) -> None:
+        """Take another amount off."""
+        self.usd -= other.usd
+        self.tokens -= other.tokens
+        self.calls -= other.calls
+        self.tool_calls -= other.tool_calls
+        self.repeats -= other.repeats
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +166,9 @@ class Purse:
         self.refuses = False
         self.unpriced = 0
         self._limits = tuple(
-            (name, getattr(budget, name)) for name in LIMITS if getattr(budget, name) is not None
+            (name, getattr(budget, name), attrgetter(name))
+            for name in LIMITS
+            if getattr(budget, name) is not None
         )
 
     def lacks(self, more: Amount, priced: bool) -> str | None:
@@ -163,22 +176,21 @@ class Purse:
         if not priced and self.budget.unpriced == "block":
             return "unpriced"
         spent, held = self.spent, self.held
-        for name, limit in self._limits:
-            wanted = getattr(more, name)
-            if wanted and getattr(spent, name) + getattr(held, name) + wanted > limit:
-                return name
-        # nothing is asked for where an estimate is 0: what is used up is used up all the same
-        for name, limit in self._limits if more.calls else ():
-            if name in ("usd", "tokens") and getattr(spent, name) >= limit:
-                return name
+        for name, limit, read in self._limits:
+            wanted = read(more)
+            if wanted:
+                if read(spent) + read(held) + wanted > limit:
+                    return name
+            elif more.calls and name in _ESTIMATED and read(spent) >= limit:
+                return name  # nothing is asked for, by estimate; but there is nothing
         return None
 
     @property
     def remaining(self) -> dict[str, Decimal | int]:
         """What is left of each limit, calls on their way taken off; never below 0."""
         return {
-            name: max(type(limit)(0), limit - getattr(self.spent, name) - getattr(self.held, name))
-            for name, limit in self._limits
+            name: max(type(limit)(0), limit - read(self.spent) - read(self.held))
+            for name, limit, read in self._limits
         }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left, insort
 from collections import deque
 from decimal import Decimal
@@ -21,8 +22,9 @@ _REMEMBERED = 64
 _MODELS = 1024
 _PROBE = 1000
 _PERCENTILE = 0.95
-_FRESH_NS = 300 * 1_000_000_000
+_FRESH_S = 300.0
 """Prices may change; so long a rate is believed."""
+_NOTHING = Decimal(0)
 
 
 class _Outputs:
@@ -56,18 +58,21 @@ class Estimates:
     def __init__(self, book: PriceBook) -> None:
         self._book = book
         self._outputs: dict[tuple[str | None, str | None], _Outputs] = {}
-        self._rates: dict[tuple[str | None, ...], tuple[int, tuple[Decimal, Decimal] | None]] = {}
+        self._rates: dict[tuple[str | None, ...], tuple[float, tuple[Decimal, Decimal] | None]] = {}
 
-    def of(self, call: ModelCall, now_ns: int) -> tuple[Amount, bool]:
-        """What a call may use, and whether its price is known."""
+    def of(self, call: ModelCall, now_s: float) -> tuple[Amount, bool]:
+        """What a call may use, and whether its price is known; `now_s` only goes forward."""
         sent = (call.input_bytes or 0) // _BYTES_A_TOKEN
-        outputs = self._outputs.get((call.provider, call.request_model))
-        received = call.max_tokens or (outputs.usual if outputs is not None else 0)
+        received = call.max_tokens
+        if received is None:
+            outputs = self._outputs.get((call.provider, call.request_model))
+            received = outputs.usual if outputs is not None else 0
         if call.operation == "embeddings":
             received = 0
-        received *= call.choice_count or 1
-        rates = self._rate(call, now_ns)
-        usd = rates[0] * sent + rates[1] * received if rates is not None else Decimal(0)
+        if call.choice_count is not None:
+            received *= call.choice_count
+        rates = self._rate(call, now_s)
+        usd = rates[0] * sent + rates[1] * received if rates is not None else _NOTHING
         return Amount(usd, sent + received, 1), rates is not None
 
     def learn(self, call: ModelCall) -> None:
@@ -83,15 +88,15 @@ class Estimates:
             outputs = self._outputs[key] = _Outputs()
         outputs.add(usage.output_tokens // (call.choice_count or 1))
 
-    def _rate(self, call: ModelCall, now_ns: int) -> tuple[Decimal, Decimal] | None:
+    def _rate(self, call: ModelCall, now_s: float) -> tuple[Decimal, Decimal] | None:
         key = call.provider, call.request_model, call.server_address, call.processing, call.operation
         known = self._rates.get(key)
-        if known is not None and now_ns - known[0] < _FRESH_NS:
+        if known is not None and now_s - known[0] < _FRESH_S:
             return known[1]
-        rates = self._probe(call, now_ns)
+        rates = self._probe(call, time.time_ns())
         if len(self._rates) >= _MODELS:
             self._rates.clear()
-        self._rates[key] = now_ns, rates
+        self._rates[key] = now_s, rates
         return rates
 
     def _probe(self, call: ModelCall, now_ns: int) -> tuple[Decimal, Decimal] | None:

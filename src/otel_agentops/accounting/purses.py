@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections import OrderedDict
 from decimal import Decimal
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -65,7 +64,8 @@ class Budgets:
         self._per = tuple(each for each in budgets if each.per is not None)
         self._kept: Kept[Purse] = Kept(_KEYS, clock)
         self._estimates = Estimates(book)
-        self._held: OrderedDict[int, _Held] = OrderedDict()
+        self._held: dict[int, _Held] = {}
+        self._look_again = 0.0
         self._clock = clock
         self._lock = RLock()
         _all.add(self)
@@ -117,9 +117,11 @@ class Budgets:
         if not purses or call.operation == "fetch_response":
             return
         with self._lock:
-            amount, priced = self._estimates.of(call, time.time_ns())
-            amount.repeats = _repeats(call)
-            self._hold(call, amount, purses, scope, priced)
+            now = self._clock()
+            amount, priced = self._estimates.of(call, now)
+            if call.findings:
+                amount.repeats = _repeats(call)
+            self._hold(call, amount, purses, scope, priced, now)
 
     def start_tool(self, tool: ToolCall, scope: Scope | None) -> None:
         """A tool is about to run.
@@ -131,13 +133,19 @@ class Budgets:
         if purses:
             with self._lock:
                 amount = Amount(tool.cost_usd or Decimal(0), tool_calls=1, repeats=_repeats(tool))
-                self._hold(tool, amount, purses, scope, priced=True)
+                self._hold(tool, amount, purses, scope, True, self._clock())
 
     def _hold(
-        self, record: Any, amount: Amount, purses: tuple[Purse, ...], scope: Scope | None, priced: bool
+        self,
+        record: Any,
+        amount: Amount,
+        purses: tuple[Purse, ...],
+        scope: Scope | None,
+        priced: bool,
+        now: float,
     ) -> None:
-        now = self._clock()
-        self._free_forgotten(now)
+        if now >= self._look_again or len(self._held) >= _MOST_HELD:
+            self._free_forgotten(now)
         for purse in purses:
             if purse.refuses and purse.exceeded is not None:
                 raise _again(purse)
@@ -171,6 +179,7 @@ class Budgets:
                 raise exceeded from error
 
     def _free_forgotten(self, now: float) -> None:
+        self._look_again = now + 1.0
         held = self._held
         while held:
             oldest = next(iter(held.values()))
@@ -181,7 +190,7 @@ class Budgets:
     def _release(self, held: _Held) -> None:
         if self._held.pop(id(held), None) is not None:
             for purse in held.purses:
-                purse.held.add(held.amount, -1)
+                purse.held.take(held.amount)
 
     def settle(self, call: ModelCall, scope: Scope | None, _start_ns: int) -> None:
         """A stage of the accounting: what the call held is free again, and what it used is spent."""
@@ -257,7 +266,8 @@ def _copy(spent: Amount) -> Amount:
 
 
 def _repeats(record: Record) -> int:
-    return int(any(finding.kind in LOOPS for finding in record.findings or ()))
+    found = record.findings
+    return int(any(finding.kind in LOOPS for finding in found)) if found else 0
 
 
 def _nobody(_exceeded: BudgetExceeded, _scope: Scope | None) -> None:

@@ -11,6 +11,10 @@ __all__ = ["FAILED", "History", "Seen", "now"]
 _STEP = struct.Struct("<QQII")
 _SIZE = _STEP.size
 _TOKEN = struct.Struct("<Q")
+_REST = struct.Struct("<QII")
+_FEW = 32 * _SIZE
+"""Bytes that are searched faster than they are marked."""
+_MARKS = 8192
 _KEPT = 256
 """Steps that an open session remembers."""
 _SETTLED = 24
@@ -48,10 +52,11 @@ class History:
         turn: Number of the first step of the turn that is going on.
     """
 
-    __slots__ = ("_packed", "first", "turn")
+    __slots__ = ("_packed", "_seen", "first", "turn")
 
     def __init__(self) -> None:
         self._packed = bytearray()
+        self._seen: bytearray | None = None  # marks of the tokens that are there; searching takes long
         self.first = 0
         self.turn = 0
 
@@ -64,28 +69,43 @@ class History:
 
     def add(self, token: int, span_id: int = 0, outcome: int = 0, ended: int = 0) -> int:
         """Note a step; its number."""
-        if len(self._packed) >= 2 * _KEPT * _SIZE:
-            self._forget(_KEPT)
-        number = self.first + len(self)
-        self._packed += _STEP.pack(token, span_id, outcome, ended)
-        return number
+        packed = self._packed
+        size = len(packed)
+        if self._seen is not None:
+            if size >= 2 * _KEPT * _SIZE:
+                self._forget(_KEPT)
+                size = len(packed)
+            self._seen[(token >> 1) % _MARKS] = 1
+        elif size >= _FEW:
+            self._mark()
+            self._seen[(token >> 1) % _MARKS] = 1  # type: ignore[index]  # there is one now
+        packed += _STEP.pack(token, span_id, outcome, ended)
+        return self.first + size // _SIZE
+
+    def _mark(self) -> None:
+        self._seen = seen = bytearray(_MARKS)
+        for step in _STEP.iter_unpack(self._packed):
+            seen[(step[0] >> 1) % _MARKS] = 1
 
     def settle(self) -> None:
         """Forget all but the last few steps: nobody is working any more."""
         if len(self) > _SETTLED:
             self._forget(_SETTLED)
         self._packed = bytearray(self._packed)  # without the room to grow
+        self._seen = None
         self.new_turn()
 
     def _forget(self, kept: int) -> None:
         self.first += len(self) - kept
         del self._packed[: len(self._packed) - kept * _SIZE]
+        if self._seen is not None:
+            self._mark()
 
     def end(self, number: int, span_id: int, outcome: int, ended: int) -> None:
         """A step that was noted when it started has ended."""
         at = (number - self.first) * _SIZE
         if at >= 0:
-            _STEP.pack_into(self._packed, at, _STEP.unpack_from(self._packed, at)[0], span_id, outcome, ended)
+            _REST.pack_into(self._packed, at + _TOKEN.size, span_id, outcome, ended)
 
     def drop(self, number: int) -> None:
         """A step was noted that is not made after all; only the last one can be dropped."""
@@ -94,8 +114,10 @@ class History:
 
     def places(self, token: int) -> list[int]:
         """Numbers of the steps with this token, oldest first."""
-        packed, wanted = self._packed, _TOKEN.pack(token)
         found: list[int] = []
+        if self._seen is not None and not self._seen[(token >> 1) % _MARKS]:
+            return found
+        packed, wanted = self._packed, _TOKEN.pack(token)
         at = packed.find(wanted)
         while at >= 0:
             if at % _SIZE == 0:
