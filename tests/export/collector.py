@@ -36,6 +36,7 @@ class Received:
         resource: Resource attributes of the last spans.
         sizes: Bytes of each request, decompressed.
         paths: Path of each request (HTTP).
+        peers: Port that each request came from (HTTP).
         status: What HTTP requests are answered with.
         script: Answers to the next requests, before all others: HTTP status or gRPC code, and headers.
         largest: Bytes above which a request is too large.
@@ -52,6 +53,7 @@ class Received:
         self.resource: dict[str, str] = {}
         self.sizes: list[int] = []
         self.paths: list[str] = []
+        self.peers: list[int] = []
         self.script: list[tuple[Any, dict[str, Any]]] = []
         self.largest = 1 << 30
         self.on_request: Callable[[], object] = lambda: None
@@ -94,9 +96,12 @@ def http_collector(
     received = Received()
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # connections are kept
+
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
+            received.peers.append(self.client_address[1])
             self.answer(*received.post(self.path, headers, body))
 
         def answer(self, status: int, headers: dict[str, Any]) -> None:

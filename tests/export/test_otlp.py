@@ -286,7 +286,9 @@ def test_a_forked_child_has_connections_of_its_own() -> None:
             os._exit(made.export(spans) is not SUCCESS)
         assert made.export(spans) is SUCCESS
         assert os.waitpid(child, 0)[1] == 0
-    assert server.spans == ["0"] * 3
+        assert made.export(spans) is SUCCESS
+    assert server.spans == ["0"] * 4
+    assert len(set(server.peers)) == 2
 
 
 def test_credentials_are_not_shown(caplog: pytest.LogCaptureFixture) -> None:
