@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from otel_agentops.config import ConfigError
     from otel_agentops.decorators import agent, model_call, operation, session, start_session, tool
     from otel_agentops.pricing import Adjust, Alias, Price, PriceFileError
-    from otel_agentops.processors import AgentOpsLogProcessor, AgentOpsSpanProcessor
+    from otel_agentops.processors import AgentOpsSpanProcessor
+    from otel_agentops.processors.logs import AgentOpsLogProcessor
     from otel_agentops.records import Usage
     from otel_agentops.runtime import (
         Runtime,
@@ -61,7 +62,8 @@ _PLACES = {
     "config": ("ConfigError",),
     "decorators": ("agent", "model_call", "operation", "session", "start_session", "tool"),
     "pricing": ("Adjust", "Alias", "Price", "PriceFileError"),
-    "processors": ("AgentOpsLogProcessor", "AgentOpsSpanProcessor"),
+    "processors": ("AgentOpsSpanProcessor",),
+    "processors.logs": ("AgentOpsLogProcessor",),
     "records": ("Usage",),
     "runtime": (
         "Runtime", "end_session", "flush", "init", "instrument", "shutdown", "tracer", "uninstrument",

@@ -25,8 +25,9 @@ def attach() -> None:
         return
     from otel_agentops import providers, runtime  # noqa: PLC0415 - costs nothing where it is switched off
 
-    names = {point.name for point in entry_points(group="opentelemetry_configurator")}
-    providers.declare(config, applied=bool(names) and config.configurator in {None, *names})
+    if config.config_file is not None:
+        names = {point.name for point in entry_points(group="opentelemetry_configurator")}
+        providers.declare(config, applied=bool(names) and config.configurator in {None, *names})
     runtime.launch(config)
     providers.explain_theirs(config)
 

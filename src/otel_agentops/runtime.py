@@ -210,9 +210,11 @@ def launch(
         if _runtime is not None and not (again and _runtime.launched):
             return
         wanted = registry.wanted(config.instrument, config.disabled, strict=False)
-        _start(config, price_book(config), wanted, (), tracer_provider, meter_provider, launched=True)
+        book = price_book(config)
+        _start(config, book, [], (), tracer_provider, meter_provider, launched=True)
     registry.install(wanted)
     providers.prepare([module for instrumentor in registry.loaded() for module in instrumentor.modules])
+    registry.when_imported(lambda name: book.warm(name, time.time_ns()))
 
 
 def launched() -> None:

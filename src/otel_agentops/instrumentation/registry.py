@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from threading import RLock
 from typing import TYPE_CHECKING
+
+import wrapt
 
 from otel_agentops.config import OWN_NAMES, ConfigError
 from otel_agentops.failsafe import failsafe, warn_once
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from otel_agentops.instrumentation.switches import Instrumentation
 
-__all__ = ["GROUP", "checked", "drop_others", "every", "install", "instrumentor", "loaded", "wanted"]
+__all__ = [
+    "GROUP",
+    "checked",
+    "drop_others",
+    "every",
+    "install",
+    "instrumentor",
+    "loaded",
+    "wanted",
+    "when_imported",
+]
 
 GROUP = "otel_agentops_instrumentor"
 """Group of the entry points."""
@@ -56,6 +68,17 @@ def install(names: Iterable[str]) -> None:
     for name in names:
         with failsafe(f"instrumenting {name}"):
             instrumentor(name).instrument()
+
+
+def when_imported(act: Callable[[str], object]) -> None:
+    """Do something with the name of each library in use when it is imported, once or more often."""
+    for used in loaded():
+        for module in used.modules:
+            wrapt.register_post_import_hook(partial(_act, act, used.name), module)
+
+
+def _act(act: Callable[[str], object], name: str, _module: object) -> None:
+    act(name)
 
 
 def drop_others(names: Iterable[str]) -> None:

@@ -7,13 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_agentops.failsafe import failsafe, swallowed
-from otel_agentops.pricing.cards import shipped_cards
 from otel_agentops.pricing.facts import Facts
 from otel_agentops.pricing.leaves import InvalidUsage, split
-from otel_agentops.pricing.names import Names
-from otel_agentops.pricing.resolving import Resolution, Resolver
-from otel_agentops.pricing.rulefiles import read_rules
-from otel_agentops.pricing.rulesets import RuleSet
 from otel_agentops.pricing.unpriced import Unpriced
 from otel_agentops.records import Cost, ModelCall
 
@@ -22,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from otel_agentops.pricing.plans import Plan
+    from otel_agentops.pricing.resolving import Resolution, Resolver
     from otel_agentops.pricing.rules import Rule
     from otel_agentops.pricing.shapes import Fix
     from otel_agentops.records import Usage
@@ -58,7 +54,7 @@ class PriceBook:
         corrections: bool = True,
     ) -> None:
         self._overrides = tuple(overrides)
-        self._file_rules = tuple(rule for file in files for rule in read_rules(file))
+        self._file_rules = tuple(rule for file in files for rule in _read(file))
         self._hook = price_hook
         self._corrections = corrections
         self._resolver: Resolver | None = None
@@ -73,6 +69,8 @@ class PriceBook:
     @property
     def version(self) -> str:
         """Which data the rate cards were made from, and when they were taken."""
+        from otel_agentops.pricing.cards import shipped_cards  # noqa: PLC0415 - as in `_make_resolver`
+
         cards = shipped_cards()
         return f"{cards.library} ({cards.data_time})"
 
@@ -180,9 +178,15 @@ class PriceBook:
         return resolution
 
     def _make_resolver(self) -> Resolver:
+        # loaded with the first price: programs that make no model call need none of it
+        from otel_agentops.pricing.cards import shipped_cards  # noqa: PLC0415
+        from otel_agentops.pricing.names import Names  # noqa: PLC0415
+        from otel_agentops.pricing.resolving import Resolver  # noqa: PLC0415
+        from otel_agentops.pricing.rulesets import RuleSet  # noqa: PLC0415
+
         cards = shipped_cards()
         names = Names(cards)
-        ours = read_rules(_CORRECTIONS) if self._corrections else ()
+        ours = _read(_CORRECTIONS) if self._corrections else ()
         layers = [("override", self._overrides), ("override", self._file_rules), ("correction", ours)]
         return Resolver(cards, names, RuleSet(layers, names.known_as))
 
@@ -195,6 +199,12 @@ class PriceBook:
             with failsafe("asking the price hook"):
                 usd = _dollars(self._hook(call))
         return None if usd is None else Cost(usd, "hook")
+
+
+def _read(file: str | Path) -> tuple[Rule, ...]:
+    from otel_agentops.pricing.rulefiles import read_rules  # noqa: PLC0415 - as in `_make_resolver`
+
+    return read_rules(file)
 
 
 def _dollars(value: object) -> Decimal | None:

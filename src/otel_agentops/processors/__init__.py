@@ -1,6 +1,8 @@
-"""Span and log processors: the accounting for what others record."""
+"""Span and log processors: the accounting for what others record.
 
-from otel_agentops.processors.logs import AgentOpsLogProcessor
+That of logs lies in `logs`, which loads the SDK's logs, and most programs have no use for them.
+"""
+
 from otel_agentops.processors.processor import AgentOpsSpanProcessor
 
-__all__ = ["AgentOpsLogProcessor", "AgentOpsSpanProcessor"]
+__all__ = ["AgentOpsSpanProcessor"]

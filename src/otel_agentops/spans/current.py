@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from otel_agentops.accounting import Budget
 from otel_agentops.config import Config, ConfigError
 from otel_agentops.failsafe import warn_once
-from otel_agentops.pricing import Adjust, Alias, Price, PriceBook, PriceFileError
+from otel_agentops.pricing import PriceBook
 from otel_agentops.spans.recorder import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from decimal import Decimal
 
+    from otel_agentops.pricing import Adjust, Alias, Price
     from otel_agentops.records import ModelCall
 
 __all__ = ["current", "heard", "price_book", "use"]
@@ -86,6 +87,20 @@ def price_book(
     """
     if hook is not None and not callable(hook):
         raise ConfigError("price_hook", hook, "a function of a call that returns US dollars or None")
+    if not rules and not config.prices:
+        return PriceBook((), (), hook)
+    return _with_rules(config, rules, hook, strict)
+
+
+def _with_rules(
+    config: Config,
+    rules: tuple[Price | Alias | Adjust, ...],
+    hook: Callable[[ModelCall], Decimal | None] | None,
+    strict: bool,
+) -> PriceBook:
+    # most programs have no rules, and what reads them takes 4 ms to load
+    from otel_agentops.pricing import Adjust, Alias, Price, PriceFileError  # noqa: PLC0415
+
     for rule in rules:
         if not isinstance(rule, Price | Alias | Adjust):
             raise ConfigError("price_rules", rule, "Price, Alias and Adjust objects")
