@@ -78,13 +78,13 @@ def test_newer_prices_are_loaded_in_the_background(
     monkeypatch: pytest.MonkeyPatch, price: Callable[..., Cost]
 ) -> None:
     """After an upgrade of genai-prices a model that we lack is unpriced first, then priced."""
-    shipped = cards.shipped_cards()
+    shipped, expected = cards.shipped_cards(), price("openai", "gpt-4o")
     old = cards.Cards(
         b'{"library":"genai-prices 0.0.1","data_time":"","providers":[{"id":"openai","host":"x","hint":"x",'
         b'"match":null,"fallback":[],"size":3}]}\n',
         lambda *_: b"[]\n",
     )
-    monkeypatch.setattr("otel_agentops.pricing.book.shipped_cards", lambda: old)
+    monkeypatch.setattr("otel_agentops.pricing.cards.shipped_cards", lambda: old)
     monkeypatch.setattr(newer, "shipped_cards", lambda: old)
     monkeypatch.setattr("otel_agentops.pricing.resolving.newer_cards", newer.NewerCards())
     book = PriceBook()
@@ -92,7 +92,8 @@ def test_newer_prices_are_loaded_in_the_background(
     deadline = time.monotonic() + 20
     while price("openai", "gpt-4o", book=book).usd is None and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert price("openai", "gpt-4o", book=book) == price("openai", "gpt-4o")
+    assert price("openai", "gpt-4o", book=book) == expected
+    monkeypatch.undo()
     assert shipped is cards.shipped_cards()
 
 
