@@ -91,13 +91,12 @@ def _servers() -> Iterator[tuple[dict[str, str], dict[str, ReplayServer]]]:
         for server in made.values():
             stack.enter_context(server)
         silent = stack.enter_context(contextlib.closing(socket.create_server(("127.0.0.1", 0), backlog=256)))
-        nobody = contextlib.closing(socket.create_server(("127.0.0.1", 0)))
-        with nobody as gone:
-            port = gone.getsockname()[1]
+        nobody = stack.enter_context(contextlib.closing(socket.socket()))
+        nobody.bind(("127.0.0.1", 0))  # taken, so that no other server gets it, and nobody listens
         urls = {name: server.url for name, server in made.items()}
         urls |= {
             "silent": f"http://127.0.0.1:{silent.getsockname()[1]}",
-            "nobody": f"http://127.0.0.1:{port}",
+            "nobody": f"http://127.0.0.1:{nobody.getsockname()[1]}",
         }
         yield urls, made
 
