@@ -11,7 +11,7 @@ from importlib.metadata import version
 from benchmarks.driver import report
 
 NAMES = ("chat", "stream", "embeddings", "decorators", "startup", "launcher", "price", "foreign", "spool")
-FURTHER = ("langchain", "exits")
+FURTHER = ("langchain", "exits", "watching")
 """Those that need a package which the others do not, or minutes; only when they are named."""
 HELP = f"{', '.join(NAMES)}, which are the default, or {', '.join(FURTHER)}"
 
