@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from otel_agentops.accounting.repeats import Noticed, look
+from otel_agentops.accounting.repeats import Noticed, enough, look
 from otel_agentops.accounting.steps import FAILED, History
 from otel_agentops.failsafe import Refusal
 
@@ -185,6 +185,10 @@ class Watch:
             return finding, False
         self.findings[key] = finding
         return finding, True
+
+    def places(self, history: History, token: int) -> list[int]:
+        """Where such steps were lately, as many as are looked at."""
+        return history.places(token, enough(token, self.limits))
 
     def look(self, step: Step, places: list[int]) -> Noticed | None:
         """What the step that has just been noted repeats."""

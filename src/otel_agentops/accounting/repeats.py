@@ -18,7 +18,7 @@ from otel_agentops.accounting.steps import FAILED, History
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Noticed", "in_flight", "is_tool", "look", "look_back"]
+__all__ = ["Noticed", "enough", "in_flight", "is_tool", "look", "look_back"]
 
 _LONGEST = 8
 """Steps of the longest cycle."""
@@ -57,6 +57,12 @@ class Noticed(NamedTuple):
 def is_tool(token: int) -> bool:
     """Whether a token stands for a tool call."""
     return bool(token & 1)
+
+
+def enough(token: int, limits: Mapping[str, int]) -> int:
+    """How many of the last such steps decide, so that a loop that goes on for hours costs no more."""
+    most = max(limits.values(), default=0)
+    return max(most * _WHATEVER_COMES if is_tool(token) else 0, most + _ROUNDS) + 1
 
 
 def in_flight(history: History, places: Sequence[int]) -> bool:
@@ -149,6 +155,9 @@ def _cycle(history: History, places: Sequence[int], limit: int) -> Noticed | Non
     """Whether two to eight steps were there several times by now, in the same order."""
     if not limit or len(places) < limit:
         return None
+    recent = places[-limit - _ROUNDS :]
+    if recent[-1] - recent[0] == len(recent) - 1:
+        return None  # nothing but this one step
     for rounds in _rounds(limit, len(places)):
         region = _Region(history, places[-rounds])
         members = {step for step in region.after if step in region.old}

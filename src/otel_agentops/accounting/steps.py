@@ -112,17 +112,20 @@ class History:
         if number == self.first + len(self) - 1:
             del self._packed[-_SIZE:]
 
-    def places(self, token: int) -> list[int]:
-        """Numbers of the steps with this token, oldest first."""
+    def places(self, token: int, most: int) -> list[int]:
+        """Numbers of the last steps with this token, at most so many, oldest first."""
         found: list[int] = []
         if self._seen is not None and not self._seen[(token >> 1) % _MARKS]:
             return found
         packed, wanted = self._packed, _TOKEN.pack(token)
-        at = packed.find(wanted)
+        at = packed.rfind(wanted)
         while at >= 0:
             if at % _SIZE == 0:
                 found.append(self.first + at // _SIZE)
-            at = packed.find(wanted, at + 1)
+                if len(found) >= most:
+                    break
+            at = packed.rfind(wanted, 0, at + _TOKEN.size - 1)
+        found.reverse()
         return found
 
     def seen(self, number: int) -> Seen:

@@ -156,7 +156,7 @@ class Watcher:
         if watch is None or lane is None or not watch.least:
             return
         with self._lock:
-            places = lane.places(token)
+            places = watch.places(lane, token)
             if in_flight(lane, places):
                 return
             step = record.step = Step(watch, lane, lane.add(token), token)
@@ -254,7 +254,7 @@ class Watcher:
                 lane = watch.main
             if not watch.least:
                 return
-            places = lane.places(token)
+            places = watch.places(lane, token)
             if places and (now(start_ns) - lane.seen(places[-1]).ended) & 0xFFFF_FFFF > _HALF:
                 return  # it began before the last one ended
             step = Step(watch, lane, lane.add(token, span.span_id), token)
@@ -276,7 +276,7 @@ class Watcher:
             step.history.end(step.number, step.span_id, outcome, now())
             if not outcome & FAILED:
                 return
-            places = step.history.places(step.token)
+            places = step.watch.places(step.history, step.token)
             noticed = look_back(step.history, places, step.watch.limits["retry_storm"])
             if noticed is None:
                 return
