@@ -11,17 +11,19 @@ from opentelemetry import metrics, trace
 from otel_agentops.failsafe import failsafe, warn_once
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
+    from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import TracerProvider
 
     from otel_agentops.config import Config
     from otel_agentops.export import Pipeline
 
-__all__ = ["declare", "explain_theirs", "own_pipeline", "prepare", "provide"]
+__all__ = ["await_span", "declare", "explain_theirs", "own_pipeline", "prepare", "provide"]
 
 _pipeline: Pipeline | None = None
+_early: SdkTracerProvider | None = None
 _joined: WeakSet[Any] = WeakSet()
 _declared = False
 
@@ -56,6 +58,8 @@ def provide(
         _connect(_pipeline, config, exporters, take_over)
         return _pipeline.tracer_provider
     existing = trace.get_tracer_provider()
+    if existing is _early:
+        return _build(config, exporters)
     if not isinstance(existing, trace.ProxyTracerProvider):
         _join(existing)
         if exporters:
@@ -64,6 +68,33 @@ def provide(
     if config.config_file is not None and not exporters:  # it has been read, and wants no provider
         return None
     return _build(config, exporters)
+
+
+def await_span(config: Config, start: Callable[[], object]) -> bool:
+    """Have everything started by the first span, of whomever; a provider is built where there is none.
+
+    Args:
+        config: The settings.
+        start: What starts it, and comes here again by `provide`.
+
+    Returns:
+        Whether it will be; False where nobody can be told of spans, so that it must be started now.
+    """
+    global _early  # noqa: PLW0603 - as `_pipeline`
+    from otel_agentops.export import Early, make_provider  # noqa: PLC0415 - loads the SDK
+
+    provider = trace.get_tracer_provider()
+    if provider in _joined:
+        return True
+    if isinstance(provider, trace.ProxyTracerProvider) and config.config_file is None:
+        provider = _early = make_provider()
+        trace.set_tracer_provider(provider)
+    add = getattr(provider, "add_span_processor", None)
+    if add is None:
+        return False
+    add(Early(start))
+    _joined.add(provider)
+    return True
 
 
 def declare(config: Config, applied: bool = False) -> None:
@@ -137,9 +168,10 @@ def _build(config: Config, exporters: Sequence[SpanExporter | str]) -> TracerPro
     global _pipeline  # noqa: PLW0603 - the providers we own live as long as the process
     from otel_agentops.export import Pipeline  # noqa: PLC0415 - costs start-up time only where it is used
 
-    _pipeline = Pipeline(config, exporters)
-    _joined.add(_pipeline.tracer_provider)
-    trace.set_tracer_provider(_pipeline.tracer_provider)
+    _pipeline = Pipeline(config, exporters, _early)
+    if _early is None:
+        _joined.add(_pipeline.tracer_provider)
+        trace.set_tracer_provider(_pipeline.tracer_provider)
     if _pipeline.meter_provider is not None and _no_meter_provider():
         metrics.set_meter_provider(_pipeline.meter_provider)
     return _pipeline.tracer_provider

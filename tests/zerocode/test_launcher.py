@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -266,4 +267,6 @@ def test_our_failure_stops_nobody(here: World, tmp_path: Path, module: str) -> N
     done = here.run(CALL, PYTHONPATH=str(tmp_path))
     assert done.stdout == f"peer was instrumented\n{ANSWER}"
     assert "Failed to auto initialize" not in done.stderr
-    assert done.stderr.count("otel_agentops failed while") == 1
+    # beside a distro's pipeline, ours is not even loaded
+    loaded = module != "export/pipeline.py" or find_spec("opentelemetry.distro") is None
+    assert done.stderr.count("otel_agentops failed while") == loaded

@@ -54,11 +54,18 @@ class Pipeline:
         meter_provider: None when metrics are switched off.
     """
 
-    def __init__(self, config: Config, exporters: Sequence[SpanExporter | str] = ()) -> None:
-        attributes = {"service.name": config.service_name} if config.service_name else {}
-        self._resource = Resource.create(attributes)
-        self.tracer_provider = TracerProvider(resource=self._resource, shutdown_on_exit=False)
-        self.tracer_provider.add_span_processor(AgentOpsSpanProcessor())
+    def __init__(
+        self,
+        config: Config,
+        exporters: Sequence[SpanExporter | str] = (),
+        early: TracerProvider | None = None,
+    ) -> None:
+        if early is None:
+            attributes = {"service.name": config.service_name} if config.service_name else {}
+            early = TracerProvider(resource=Resource.create(attributes), shutdown_on_exit=False)
+            early.add_span_processor(AgentOpsSpanProcessor())
+        self.tracer_provider = early
+        self._resource = early.resource
         self._workers = Workers()
         self._switch = Switch(self._workers.wake)
         self.tracer_provider.add_span_processor(self._switch)

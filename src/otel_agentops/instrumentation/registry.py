@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GROUP",
+    "await_import",
     "checked",
     "drop_others",
     "every",
@@ -68,6 +69,16 @@ def install(names: Iterable[str]) -> None:
     for name in names:
         with failsafe(f"instrumenting {name}"):
             instrumentor(name).instrument()
+
+
+def await_import(names: Iterable[str], act: Callable[[], object]) -> None:
+    """Do something when one of these libraries is imported; loads nothing of it, nor of ours."""
+    for name in names:
+        wrapt.register_post_import_hook(lambda _module: act(), _ROOTS.get(name, name))
+
+
+_ROOTS = {"langchain": "langchain_core"}
+"""What is imported of a library that is not called like its instrumentation."""
 
 
 def when_imported(act: Callable[[str], object]) -> None:
