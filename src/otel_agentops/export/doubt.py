@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from otel_agentops.failsafe import failsafe, logger
@@ -15,6 +16,9 @@ __all__ = ["Doubt"]
 
 _PROTOCOLS = {"http": "http/protobuf", "https": "http/protobuf", "grpc": "grpc", "grpcs": "grpc"}
 """Of destinations that are given as URLs."""
+
+_TRIES = 3
+"""How often to look: a busy machine may answer too late to be understood."""
 
 
 class Doubt:
@@ -31,6 +35,8 @@ class Doubt:
         self._protocol = protocol
         self._url = url
         self._settled = False
+        self._tries = _TRIES
+        self._lock = Lock()
 
     @classmethod
     def about(cls, wanted: object, config: Config) -> Doubt | None:
@@ -46,14 +52,16 @@ class Doubt:
 
     def why(self) -> str:
         """The explanation, to go after what is said; empty if there is none, or it has been given."""
-        if self._settled:
-            return ""
-        self._settled = True
-        found = None
-        with failsafe("finding out why spans do not arrive"):
-            from otel_agentops.export.diagnosis import Aim, explain  # noqa: PLC0415 - seldom needed
+        with self._lock:  # whoever sends and whoever flushes may both want to know
+            if self._settled or not self._tries:
+                return ""
+            self._tries -= 1
+            found = None
+            with failsafe("finding out why spans do not arrive"):
+                from otel_agentops.export.diagnosis import Aim, explain  # noqa: PLC0415 - seldom needed
 
-            found = explain(Aim.of(self._variables, self._protocol, self._url))
+                found = explain(Aim.of(self._variables, self._protocol, self._url))
+            self._settled = found is not None
         return f"; {found}" if found else ""
 
     def hint(self) -> None:
