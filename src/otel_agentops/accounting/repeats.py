@@ -113,12 +113,18 @@ def _rounds(limit: int, count: int) -> range:
 def _prompt(history: History, places: Sequence[int], limits: Mapping[str, int]) -> Noticed | None:
     """The same prompt again counts whatever was in between: everything that is new would be in it."""
     limit = limits["repeated_prompt"]
-    answered = [place for place in places[:-1] if not history.seen(place).outcome & FAILED]
-    count = len(answered) + 1
-    if not limit or count < limit:
+    if not limit or len(places) < limit:
         return None
-    first = answered[0] if answered else places[-1]
-    return Noticed("repeated_prompt", count, first, frozenset((history.seen(places[-1]).token,)))
+    count, first = 1, places[-1]
+    for place in reversed(places[:-1]):
+        if count >= limit:
+            break
+        if not history.seen(place).outcome & FAILED:
+            count, first = count + 1, place
+    if count < limit:
+        return None
+    token = history.seen(places[-1]).token
+    return Noticed("repeated_prompt", count, first, frozenset((token,)))
 
 
 def _tool(history: History, places: Sequence[int], limits: Mapping[str, int]) -> Noticed | None:
