@@ -60,7 +60,8 @@ def _look_at(instrumentor: Instrumentation, title: str) -> Iterator[Finding]:
         f"{title}: {active} of {len(targets)} methods are instrumented",
         None if active else "this version is not known to us; record its calls with model_call() meanwhile",
     )
-    missing = [target.name for target in targets if target.state == "missing"]
+    # every module was imported above: one that is not there does not exist
+    missing = [target.name for target in targets if target.state in ("missing", "not imported")]
     if missing and active:
         yield Finding(
             "libraries", "note", f"{title}: this version does not have {', '.join(sorted(missing))}"
