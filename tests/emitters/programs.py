@@ -374,6 +374,10 @@ PROGRAMS: dict[str, tuple[tuple[str, ...], Callable[[Setup], None]]] = {
 }
 
 
+BUDGET = ao.Budget(usd=1000, tokens=10_000_000, calls=10_000)
+"""Room for everything; what is left of it tells what the books took for spent."""
+
+
 def main(name: str, accounting: bool) -> None:
     """Run one program and print what came of it."""
     names, program = PROGRAMS[name]
@@ -381,13 +385,15 @@ def main(name: str, accounting: bool) -> None:
         setup = Setup(answers, accounting)
         if accounting:
             ao.init(tracer_provider=setup.provider, auto_session=False, instrument=[])
-        with ao.session("s", session_id="the session") as session:
+        with ao.session("s", session_id="the session", budget=BUDGET) as session:
             program(setup)
+            left = session.remaining
         setup.provider.force_flush()
         total = session.total
         found = {
             "spans": [_span(each) for each in setup.spans.get_finished_spans()],
             "served": answers.served,
+            "left": {name: str(amount) for name, amount in left.items()},
             "total": {
                 "cost_usd": str(total.cost_usd),
                 "input_tokens": total.input_tokens,

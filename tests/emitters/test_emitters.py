@@ -87,6 +87,18 @@ def test_the_session_is_what_the_provider_billed(ran: dict[str, Any]) -> None:
     assert total["unpriced_calls"] == 0
 
 
+def test_the_budget_has_what_was_not_billed(ran: dict[str, Any]) -> None:
+    """A budget is used up by calls of others as by ours: by what the provider billed, each call once."""
+    answers = [billed(each) for each in ran["served"]]
+    tokens = sum(each.input_tokens + each.output_tokens for each in answers)
+    cost_usd = sum((each.cost_usd for each in answers), Decimal(0))
+    assert {name: Decimal(amount) for name, amount in ran["left"].items()} == {
+        "usd": 1000 - cost_usd,
+        "tokens": 10_000_000 - tokens,
+        "calls": 10_000 - len(answers),
+    }
+
+
 def test_every_call_has_its_cost_on_one_span(ran: dict[str, Any]) -> None:
     """The costs on the exported spans are those of the answers, one by one."""
     answers: list[Billed] = [billed(each) for each in ran["served"]]

@@ -150,20 +150,22 @@ class Purse:
         where: Whose it is, for messages.
         spent: What ended calls used.
         held: What calls on their way may use.
-        exceeded: Why calls are refused, or were once to be; None so far.
+        exceeded: Limit that a call did not fit under; None so far.
         refuses: Whether calls are refused from now on.
+        told: Whether everybody was told that it is exceeded.
         unpriced: Calls that ended without a price.
     """
 
-    __slots__ = ("_limits", "budget", "exceeded", "held", "refuses", "spent", "unpriced", "where")
+    __slots__ = ("_limits", "budget", "exceeded", "held", "refuses", "spent", "told", "unpriced", "where")
 
     def __init__(self, budget: Budget, where: str) -> None:
         self.budget = budget
         self.where = where
         self.spent = Amount()
         self.held = Amount()
-        self.exceeded: BudgetExceeded | None = None
+        self.exceeded: str | None = None
         self.refuses = False
+        self.told = False
         self.unpriced = 0
         self._limits = tuple(
             (name, getattr(budget, name), attrgetter(name))
@@ -184,6 +186,11 @@ class Purse:
             elif more.calls and name in _ESTIMATED and read(spent) >= limit:
                 return name  # nothing is asked for, by estimate; but there is nothing
         return None
+
+    @property
+    def over(self) -> str | None:
+        """Which limit ended calls went beyond; None if they kept to all of them."""
+        return next((name for name, limit, read in self._limits if read(self.spent) > limit), None)
 
     @property
     def remaining(self) -> dict[str, Decimal | int]:

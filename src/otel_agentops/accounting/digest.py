@@ -40,11 +40,54 @@ def digest(key: bytes, *parts: Any) -> str:
     return blake2b(_framed(parts), digest_size=_SIZE, key=key).hexdigest()
 
 
-def take_digest(call: ModelCall, key: bytes, *parts: Any) -> None:
-    """Set the digest of a call that is about to be sent, and about how long it is."""
+def take_digest(call: ModelCall, key: bytes, *parts: Any, weigh: bool = False) -> None:
+    """Set the digest of a call that is about to be sent, and about how long it is.
+
+    Args:
+        call: Whose digest it is.
+        key: At most 64 bytes.
+        parts: What is sent.
+        weigh: Whether somebody will take its length for a number of tokens: then a picture or a sound
+            counts as what is usual for one, however many bytes it has.
+    """
     framed = _framed(parts)
     call.input_bytes = len(framed)
+    if weigh and len(framed) > _FILE:
+        call.input_bytes -= _too_heavy(framed)
     call.digest = blake2b(framed, digest_size=_SIZE, key=key).hexdigest()
+
+
+_FILE = 8_000
+"""Bytes of text that are as many tokens as a picture or a minute of sound usually is: about 2,000."""
+_PICTURE = b";base64,"
+_SOUND = b"input_audio{u\x04\0\0\0datau"
+_LENGTH = 4
+
+
+def _too_heavy(framed: bytes) -> int:
+    """Bytes of files beyond what is usual for one; in plain data, each text's length stands before it."""
+    extra, at = 0, framed.find(_PICTURE)
+    while at >= 0:
+        begin = framed.rfind(b"data:", max(0, at - 128), at)
+        size = _size(framed, begin) if begin > _LENGTH else 0
+        extra += max(0, size - _FILE)
+        at = framed.find(_PICTURE, max(at, begin + size) + 1)
+    at = framed.find(_SOUND)
+    while at >= 0:
+        begin = at + len(_SOUND) + _LENGTH
+        size = _size(framed, begin)
+        extra += max(0, size - _FILE)
+        at = framed.find(_SOUND, begin + size)
+    return extra
+
+
+def _size(framed: bytes, begin: int) -> int:
+    """Length of the text that begins here; 0 if none does."""
+    size = int.from_bytes(framed[begin - _LENGTH : begin], "little")
+    return size if framed[begin - _LENGTH - 1] == _TEXT and size <= len(framed) - begin else 0
+
+
+_TEXT = ord("u")
 
 
 def _framed(parts: tuple[Any, ...]) -> bytes:

@@ -58,6 +58,7 @@ class Place:
         said: Messages that log records say were sent.
         counted: Whether it turned out to be a model call.
         answered: Whether that was counted with its usage.
+        refused: Whether the call that it tells of was stopped before it was sent.
     """
 
     # most spans keep these defaults, and there is one of these for every span
@@ -66,6 +67,7 @@ class Place:
     inner: ModelCall | None = None
     counted = False
     answered = False
+    refused = False
     open = True
     root = False
     heard: dict[str, Any] | None = None
@@ -149,6 +151,15 @@ class Calls:
     def ending(self, span_id: int) -> Place | None:
         """A span is about to end; None for one that is not known, or not any more."""
         return self._live.pop(span_id, None)
+
+    @staticmethod
+    def unsent(place: Place) -> bool:
+        """Whether a span tells of a call that was refused, and of no other; so does one around it then."""
+        if not place.refused or place.below is not None:
+            return False
+        if place.parent is not None:
+            place.parent.refused = True
+        return True
 
     @staticmethod
     def leave(place: Place, boundary: bool = False) -> None:

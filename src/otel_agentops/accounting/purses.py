@@ -13,6 +13,7 @@ from otel_agentops.accounting.budgets import Amount, Budget, BudgetExceeded, Pur
 from otel_agentops.accounting.estimates import Estimates
 from otel_agentops.accounting.findings import LOOPS
 from otel_agentops.accounting.kept import Kept
+from otel_agentops.accounting.pipeline import free_failure
 from otel_agentops.failsafe import warn_once
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ _KEYS = 10_000
 _PATIENCE_S = 600.0
 """A call that has not ended by then is believed never to: what it holds is free again."""
 _MOST_HELD = 100_000
+
+
+_News = tuple[tuple[Purse, str], ...]
+"""Budgets that have just been exceeded, and which limit of each."""
 
 
 class _Held:
@@ -53,12 +58,14 @@ class Budgets:
     Attributes:
         tell: `(exceeded, scope)`: called once for each budget that is exceeded.
         process: Purses that every call belongs to.
+        wanted: Whether there ever was a budget.
     """
 
     def __init__(
         self, book: PriceBook, budgets: Iterable[Budget] = (), clock: Callable[[], float] = time.monotonic
     ) -> None:
         budgets = tuple(budgets)
+        self.wanted = bool(budgets)
         self.tell: Callable[[BudgetExceeded, Scope | None], None] = _nobody
         self.process = tuple(Purse(each, "the process") for each in budgets if each.per is None)
         self._per = tuple(each for each in budgets if each.per is not None)
@@ -84,6 +91,7 @@ class Budgets:
             scope.purses = around
             return
         found = list(around)
+        self.wanted = True
         with self._lock:
             for budget in wanted:
                 purse = self._purse(budget, record, scope)
@@ -121,7 +129,9 @@ class Budgets:
             amount, priced = self._estimates.of(call, now)
             if call.findings:
                 amount.repeats = _repeats(call)
-            self._hold(call, amount, purses, scope, priced, now)
+            news, refusal = self._hold(call, amount, purses, priced, now)
+        if news or refusal is not None:
+            self._answer(call, news, refusal, scope)
 
     def start_tool(self, tool: ToolCall, scope: Scope | None) -> None:
         """A tool is about to run.
@@ -133,50 +143,58 @@ class Budgets:
         if purses:
             with self._lock:
                 amount = Amount(tool.cost_usd or Decimal(0), tool_calls=1, repeats=_repeats(tool))
-                self._hold(tool, amount, purses, scope, True, self._clock())
+                news, refusal = self._hold(tool, amount, purses, True, self._clock())
+            if news or refusal is not None:
+                self._answer(tool, news, refusal, scope)
 
     def _hold(
-        self,
-        record: Any,
-        amount: Amount,
-        purses: tuple[Purse, ...],
-        scope: Scope | None,
-        priced: bool,
-        now: float,
-    ) -> None:
+        self, record: Any, amount: Amount, purses: tuple[Purse, ...], priced: bool, now: float
+    ) -> tuple[_News, BudgetExceeded | None]:
+        """Hold what a call may use; what is to be told now, and why the call is refused, if it is."""
         if now >= self._look_again or len(self._held) >= _MOST_HELD:
             self._free_forgotten(now)
+        news: _News = ()
         for purse in purses:
-            if purse.refuses and purse.exceeded is not None:
-                raise _again(purse)
+            if purse.refuses:
+                return news, _refusal(purse, purse.exceeded or "usd")
             limit = purse.lacks(amount, priced)
-            if limit is not None:
-                self._exceeded(purse, limit, scope)
+            if limit is None:
+                continue
+            if purse.exceeded is None:
+                purse.exceeded = limit
+                news = (*news, (purse, limit))
+            if purse.budget.on_exceeded == "raise":
+                purse.refuses = True
+                return news, _refusal(purse, limit)
         for purse in purses:
             purse.held.add(amount)
         record.held = held = _Held(amount, purses, now)
         self._held[id(held)] = held
+        return news, None
 
-    def _exceeded(self, purse: Purse, limit: str, scope: Scope | None) -> None:
-        """A budget is exceeded: tell once, and do what it says."""
-        first = purse.exceeded is None
-        exceeded = BudgetExceeded(purse.budget, limit, _copy(purse.spent), purse.where)
-        action = purse.budget.on_exceeded
-        if first:
-            purse.exceeded = exceeded
-            self.tell(exceeded, scope)
-        if action == "raise":
-            purse.refuses = True
-            raise exceeded
-        if first and callable(action):
-            try:
-                action(exceeded)
-            except BudgetExceeded:
-                purse.refuses = True
-                raise
-            except Exception as error:
-                purse.refuses = True
-                raise exceeded from error
+    def _answer(self, record: Any, news: _News, refusal: BudgetExceeded | None, scope: Scope | None) -> None:
+        """Tell of budgets that are exceeded and do what they say; the lock is free, since it may take long.
+
+        Raises:
+            BudgetExceeded: The call is refused.
+        """
+        for purse, limit in news:
+            self._tell_once(purse, limit, scope)
+            refused = _asked(purse, limit)
+            refusal = refusal or refused
+        if refusal is None:
+            return
+        with self._lock:
+            if record.held is not None:
+                self._release(record.held)
+                record.held = None
+        raise refusal
+
+    def _tell_once(self, purse: Purse, limit: str, scope: Scope | None) -> None:
+        with self._lock:
+            told, purse.told = purse.told, True
+        if not told:
+            self.tell(_refusal(purse, limit), scope)
 
     def _free_forgotten(self, now: float) -> None:
         self._look_again = now + 1.0
@@ -210,8 +228,24 @@ class Budgets:
         with self._lock:
             self._spend(call, purses, used)
             self._estimates.learn(call)
-        if not priced and call.usage is not None and not call.duplicate:
+            over = [
+                (purse, limit) for purse in purses if not purse.told and (limit := purse.over) is not None
+            ]
+        if not priced and not call.duplicate and not free_failure(call):
             self._unpriced(call, purses)
+        for purse, limit in over:
+            self._beyond(purse, limit, scope, stoppable=held is not None)
+
+    def _beyond(self, purse: Purse, limit: str, scope: Scope | None, stoppable: bool) -> None:
+        """More was used than there is; where nobody was asked before, as for calls of others, ask now."""
+        self._tell_once(purse, limit, scope)
+        if stoppable or purse.exceeded is not None:
+            return
+        purse.exceeded = limit
+        if purse.budget.on_exceeded == "raise":
+            purse.refuses = True
+        else:
+            _asked(purse, limit)
 
     def tool_ended(self, tool: ToolCall, scope: Scope | None) -> None:
         """A tool has run in `scope`."""
@@ -252,10 +286,26 @@ class Budgets:
         return left
 
 
-def _again(purse: Purse) -> BudgetExceeded:
-    """What a refused call is given: a new exception, since tracebacks stick to the old ones."""
-    before = purse.exceeded
-    limit = before.limit if before is not None else "usd"
+def _asked(purse: Purse, limit: str) -> BudgetExceeded | None:
+    """What a function of the program's says to a budget that is exceeded; None to let calls go on."""
+    action = purse.budget.on_exceeded
+    if not callable(action):
+        return None
+    exceeded = _refusal(purse, limit)
+    try:
+        action(exceeded)
+    except BudgetExceeded as refused:
+        purse.refuses = True
+        return refused
+    except Exception as error:  # noqa: BLE001 - nobody knows what it wanted: rather no call than too many
+        purse.refuses = True
+        exceeded.__cause__ = error
+        return exceeded
+    return None
+
+
+def _refusal(purse: Purse, limit: str) -> BudgetExceeded:
+    """A new exception each time, since tracebacks, and what they hold, stick to old ones."""
     return BudgetExceeded(purse.budget, limit, _copy(purse.spent), purse.where)
 
 

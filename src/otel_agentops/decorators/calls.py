@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span
 
+    from otel_agentops.spans import Recorder
+
 __all__ = ["ModelCallBlock", "model_call"]
 
 
@@ -93,16 +95,17 @@ class ModelCallBlock:
             recorder = current()
             if recorder is not None:
                 self._call = copy.copy(self._asked)  # a block may be entered again
-                self._prepare(recorder.encoder.capture_content, recorder.digest_key)
+                self._prepare(recorder)
                 self._opened = recorder.start_call(self._call)
                 self._attached = self._opened.attach()
         return self
 
-    def _prepare(self, capture: bool, key: bytes) -> None:
+    def _prepare(self, recorder: Recorder) -> None:
+        key, capture = recorder.digest_key, recorder.encoder.capture_content
         call, (messages, system, tools) = self._call, self._prompt
         call.capture = capture
         if messages is not None or system is not None:
-            take_digest(call, key, system, messages, tools)
+            take_digest(call, key, system, messages, tools, weigh=recorder.budgets.wanted)
         if capture:
             call.input_messages = as_messages(messages) if messages is not None else None
             call.system_instructions = [text_part(system)] if system is not None else None

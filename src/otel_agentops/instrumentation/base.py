@@ -303,7 +303,11 @@ def _wrapper(target: Target, instrumentor: Instrumentor, patch: _Patch) -> Calla
     async def run(
         pending: Pending, wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: dict[str, Any]
     ) -> Any:
-        begun = begin(instance, args, kwargs)
+        try:
+            begun = begin(instance, args, kwargs)
+        except Refusal:
+            pending.take().close()  # not left to the collector, which may find the coroutine first
+            raise
         if begun is None:
             return await pending.take()
         call, sent, conceal = begun
@@ -353,7 +357,7 @@ class _Begin:
             call = target.request(resource, named, capture or layer is not None)
             if target.prompt:
                 prompt = [given(named.get(name)) for name in target.prompt]
-                take_digest(call, recorder.digest_key, *prompt)
+                take_digest(call, recorder.digest_key, *prompt, weigh=recorder.budgets.wanted)
             if target.amend is not None:
                 kwargs, conceal = target.amend(resource, kwargs, recorder)
             if layer is None:

@@ -270,7 +270,7 @@ class Callbacks:
         params = invocation_params or _NOTHING
         call = calls.request(operation, metadata or _NOTHING, params)
         said = prompt if isinstance(prompt, str) else [plain(message) for message in prompt]
-        take_digest(call, recorder.digest_key, said, params.get("tools"))
+        take_digest(call, recorder.digest_key, said, params.get("tools"), weigh=recorder.budgets.wanted)
         around = self._around(parent_run_id)
         if around is None:
             call.conversation_id = calls.conversation(metadata or _NOTHING)

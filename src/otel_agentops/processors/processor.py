@@ -108,7 +108,7 @@ def _account(span: Span, end_time: int | None) -> None:
     if place.heard:
         told = {**place.heard, **attributes}
     call, inner = model_call(told, place.emitter), place.inner
-    if call is not None:
+    if call is not None and not recorder.calls.unsent(place):
         place.end_ns = end_time or 0
         if inner is not None:
             learn(call, inner)

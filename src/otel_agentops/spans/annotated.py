@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import trace
 
 from otel_agentops.accounting import model_operation
-from otel_agentops.failsafe import swallowed
+from otel_agentops.failsafe import Refusal, swallowed
 from otel_agentops.spans.opened import OpenCall
 from otel_agentops.spans.recorder import SCOPE_NAME
 
@@ -35,13 +35,18 @@ class AnnotatedCall(OpenCall):
 
     def __init__(self, recorder: Recorder, record: ModelCall, span: Span, place: Place) -> None:
         start_ns = getattr(span, "start_time", None) or 0
-        scope = recorder.scopes.current()
-        recorder.admit(record, scope)
+        context = span.get_span_context()
+        scope = recorder.scopes.join(context.span_id, context.trace_id)
+        try:
+            recorder.admit(record, scope)
+        except Refusal:
+            place.refused = True
+            raise
         super().__init__(recorder, record, span, start_ns, scope)
         self._place = place
         if record.step is not None:
-            recorder.watcher.started(record, span.get_span_context().span_id, scope)
-        place.inner = record
+            recorder.watcher.started(record, context.span_id, scope)
+        place.inner, place.refused = record, False
 
     def _close(self, elapsed_ns: int, error: BaseException | None) -> None:
         call, place = self.record, self._place

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 import otel_agentops as ao
+from frameworks.conftest import STREAM, settings
 from otel_agentops.testing import Captured, capture
+from support.replay import ReplayServer, expected
 
 pytest.importorskip("langchain_core", reason="LangChain is not installed")
 
@@ -42,3 +46,36 @@ def _check(captured: Captured) -> None:
     assert [span.name for span in captured.spans if not span.name.startswith("invoke")] == [
         "chat", "chat", "execute_tool look", "execute_tool look", "chat", "chat",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", ["invoke", "stream", "closed"])
+def test_one_call_of_two_layers_is_spent_once(shape: str) -> None:
+    """LangChain over the SDK: three calls fit, each counted once; the fourth is not sent."""
+    langchain_openai = pytest.importorskip("langchain_openai", reason="langchain-openai is not installed")
+    facts = expected(STREAM)
+    used = 0 if shape == "closed" else facts["input_tokens"] + facts["output_tokens"]
+    with ReplayServer([STREAM]) as server, capture(auto_session=False, instrument=["langchain", "openai"]):
+        llm: Any = langchain_openai.ChatOpenAI(
+            model="gpt-4", streaming=True, stream_usage=True, **settings(server)
+        )
+        with (
+            pytest.raises(ao.BudgetExceeded) as stopped,
+            ao.session("s", loops="off", budget=ao.Budget(calls=3, tokens=100_000)) as session,
+        ):
+            for number in range(4):
+                assert session.remaining == {"calls": 3 - number, "tokens": 100_000 - number * used}
+                _ask(llm, shape)
+        assert (stopped.value.limit, len(server.requests)) == ("calls", 3)
+        assert session.total.model_calls == 3
+
+
+def _ask(llm: Any, shape: str) -> None:
+    if shape == "invoke":
+        llm.invoke("Say this is a test")
+        return
+    parts = llm.stream("Say this is a test")
+    next(parts)
+    if shape == "closed":
+        parts.close()
+    else:
+        list(parts)
