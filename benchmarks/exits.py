@@ -133,8 +133,13 @@ def kept(variables: dict[str, str]) -> int:
     )
 
 
-def measure() -> Result:
-    """Every kind of collector that does not take spans, a return and a SIGTERM, and the SDK alone."""
+def measure(rounds: int = ROUNDS, stock: bool = True) -> Result:
+    """Every kind of collector that does not take spans, a return and a SIGTERM, and the SDK alone.
+
+    Args:
+        rounds: Programs of each kind.
+        stock: Whether the SDK alone is measured, too.
+    """
     rows = []
     lost: list[float] = []
     arms = (
@@ -146,13 +151,14 @@ def measure() -> Result:
         with collector(kind) as url:
             for name, program, spooling in arms:
                 took = []
-                for seed in range(ROUNDS):
+                for seed in range(rounds):
                     with tempfile.TemporaryDirectory() as folder:
                         seconds, gone = end(program, url, seed, folder if spooling else "")
                     took.append(seconds)
                     lost += [gone] * spooling
                 rows.append(Row(f"{kind}, {name}: s", Spread.of(took), 2, LONGEST_S))
-            rows.append(Row(f"{kind}, the SDK alone: s", Spread.of([end(RAW + _RETURN, url, 0)[0]]), 1))
+            if stock:
+                rows.append(Row(f"{kind}, the SDK alone: s", Spread.of([end(RAW + _RETURN, url, 0)[0]]), 1))
     rows.append(Row(f"lost with the spool, of {SPANS}", Spread.of(lost), 0, 0.0))
     return Result("exits", f"From the end of a program with {SPANS} spans to the end of its process", rows)
 

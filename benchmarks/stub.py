@@ -43,9 +43,16 @@ def client(known_host: bool = False) -> Any:
     return openai.OpenAI(api_key="none", base_url=f"https://{host}/v1", max_retries=0)
 
 
+def async_client() -> Any:
+    """The same for coroutines."""
+    import openai
+
+    return openai.AsyncOpenAI(api_key="none", base_url="https://llm.example/v1", max_retries=0)
+
+
 def install(chunks: int) -> None:
     """Replace the methods; `chunks` is the length of a stream in tokens."""
-    from openai.resources.chat.completions import Completions
+    from openai.resources.chat.completions import AsyncCompletions, Completions
     from openai.resources.embeddings import Embeddings
 
     answer, parts, vector = _completion(), _parts(chunks), _embedding()
@@ -56,10 +63,14 @@ def install(chunks: int) -> None:
             return answer
         return stream(parts if stream_options else parts[:-1])
 
+    async def create_later(self: Any, **kwargs: Any) -> Any:
+        return answer
+
     def embed(self: Any, *, input: Any, model: str, **kwargs: Any) -> Any:  # noqa: A002 - the SDK's name
         return vector
 
     Completions.create = create  # type: ignore[method-assign]  # on purpose
+    AsyncCompletions.create = create_later  # type: ignore[method-assign]  # on purpose
     Embeddings.create = embed  # type: ignore[method-assign]  # on purpose
 
 

@@ -110,7 +110,7 @@ class Config:
     sdk_disabled: bool = False
     spool: bool = False
     spool_directory: str | None = None
-    spool_max_bytes: int = 512_000_000
+    spool_max_bytes: int = 1_000_000_000
     spool_max_age_s: float = 7 * 86400.0
     spool_request_bytes: int | None = None
     durability: str = "outage"

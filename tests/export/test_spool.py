@@ -315,6 +315,15 @@ def test_no_disk(collector: Received, tmp_path: Path, durability: str) -> None:
     assert sorted(collector.spans) == names(100)
 
 
+def test_a_burst_goes_to_files(collector: Received, tmp_path: Path) -> None:
+    """More at once than memory holds is written to files before any of it is dropped."""
+    program = Program(collector.url, tmp_path, delay_ms=600_000)
+    program.end(*names(100), text="x" * 1_000_000)
+    assert program.sender.stop(PATIENCE_S)
+    assert sorted(collector.spans) == names(100)
+    assert program.counts == counted(ended=100, delivered=100)
+
+
 def test_memory_is_bounded(tmp_path: Path) -> None:
     """Without files the oldest go when there is no room, and are counted."""
     program = Program(f"http://127.0.0.1:{closed_port()}", tmp_path, spool=False)

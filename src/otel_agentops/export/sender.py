@@ -219,8 +219,15 @@ class Sender:
             if isinstance(span, int):
                 self._agenda.came(span, time.monotonic())
             else:
+                self._make_room(span.size)
                 self.counts.drop("memory full", self._queue.put(span))
                 self._agenda.came(span.size, time.monotonic())
+
+    def _make_room(self, size: int) -> None:
+        """What memory cannot hold goes to the store, as long as that takes it, before anything is lost."""
+        full = self._queue.size + size > self._limits.queue_bytes
+        if full and self.store is not None and time.monotonic() >= self._agenda.keep_at:
+            self._keep_queue()
 
     def _send_next(self, now: float) -> None:
         """The oldest first: what is in files, then what is in memory."""
@@ -272,6 +279,7 @@ class Sender:
             self._pack_bytes = max(size // 2, _SMALLEST_PACK)
             self._agenda.backlog = True
             if errand.taken is None:
+                self._make_room(size)
                 self.counts.drop("memory full", self._queue.put_back(batch.spans))
             return
         from otel_agentops.export.oversize import cut_to_fit  # noqa: PLC0415 - needs protobuf, and seldom
