@@ -78,7 +78,7 @@ class Kit:
             for scope in resource.scope_metrics:
                 for metric in scope.metrics:
                     points[metric.name] = [
-                        [dict(point.attributes), list(point.explicit_bounds)]
+                        [dict(point.attributes), list(getattr(point, "explicit_bounds", ()))]
                         for point in metric.data.data_points
                     ]
         found: dict[str, Any] = json.loads(json.dumps({"spans": spans, "metrics": points}))

@@ -44,6 +44,7 @@ class _Same:
         self.first_chunk = histogram(
             "gen_ai.client.operation.time_to_first_chunk", "s", explicit_bucket_boundaries_advisory=SECONDS
         )
+        self.cost = kit.meter.create_counter("otel_agentops.cost_usd", "{USD}")
 
     def start(self, resource: Any, kwargs: dict[str, Any], operation: str) -> tuple[Any, int]:
         host = resource._client.base_url.host
@@ -63,7 +64,7 @@ class _Same:
         return span, perf_counter_ns()
 
     def measure(
-        self, operation: str, model: str, answer: Any, clock: int, usage: Any, first: float = 0
+        self, operation: str, model: str, answer: Any, clock: int, usage: Any, cost: float, first: float = 0
     ) -> None:
         common = {
             "gen_ai.operation.name": operation,
@@ -71,6 +72,9 @@ class _Same:
             "gen_ai.request.model": model,
             "gen_ai.response.model": answer.model,
         }
+        priced = {**common, "otel_agentops.cost.source": "genai-prices"}
+        del priced["gen_ai.operation.name"]
+        self.cost.add(cost, priced)
         self.duration.record((perf_counter_ns() - clock) / 1e9, common)
         if first:
             self.first_chunk.record(first, common)
@@ -139,7 +143,7 @@ def _relay(same: _Same, span: Any, clock: int, kwargs: dict[str, Any], stream: A
         _answer(part, ["".join(pieces)], reasons, usage, attributes)
         span.set_attributes(attributes)
         span.end()
-        same.measure("chat", kwargs["model"], part, clock, usage, first)
+        same.measure("chat", kwargs["model"], part, clock, usage, attributes["gen_ai.usage.cost"], first)
 
 
 def same_chat(kit: Kit) -> None:
@@ -166,7 +170,8 @@ def same_chat(kit: Kit) -> None:
         _answer(answer, texts, reasons, answer.usage, attributes)
         span.set_attributes(attributes)
         span.end()
-        same.measure("chat", kwargs["model"], answer, clock, answer.usage)
+        cost = attributes["gen_ai.usage.cost"]
+        same.measure("chat", kwargs["model"], answer, clock, answer.usage, cost)
         return answer
 
     Completions.create = create  # type: ignore[method-assign]  # on purpose
@@ -188,6 +193,7 @@ def same_embeddings(kit: Kit) -> None:
             span.end()
             raise
         usage = answer.usage
+        cost = usage.prompt_tokens * 20 / 1e9
         span.set_attributes(
             {
                 "gen_ai.request.encoding_formats": [kwargs["encoding_format"]],
@@ -197,11 +203,11 @@ def same_embeddings(kit: Kit) -> None:
                 "gen_ai.usage.input_tokens": usage.prompt_tokens,
                 "otel_agentops.cost.source": "genai-prices",
                 "otel_agentops.cost.status": "priced",
-                "gen_ai.usage.cost": usage.prompt_tokens * 20 / 1e9,
+                "gen_ai.usage.cost": cost,
             }
         )
         span.end()
-        same.measure("embeddings", kwargs["model"], answer, clock, usage)
+        same.measure("embeddings", kwargs["model"], answer, clock, usage, cost)
         return answer
 
     Embeddings.create = create  # type: ignore[method-assign]  # on purpose

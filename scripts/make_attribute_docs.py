@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_agentops.semconv import PROFILES
-from otel_agentops.semconv.metrics import FINDINGS, Metric, MetricSet
+from otel_agentops.semconv.metrics import OURS, Metric, MetricSet
 from otel_agentops.semconv.own import OWN
 
 if TYPE_CHECKING:
@@ -49,6 +49,13 @@ SCOPES = """\
 Every span inside a session carries its `session.id`, `user.id` and tags, and every span inside an agent its
 `gen_ai.agent.name`; also spans of other instrumentations, where those have not set the attribute themselves.
 A span whose caller saw an exception has status ERROR and `error.type`.
+"""
+
+
+METRICS = """\
+They are counted in every profile, for our own calls and for those of other instrumentations, and of our own
+also where their spans are not sampled. A metric has at most 1,000 sets of attributes; what comes beyond is
+counted together, with `otel.metric.overflow = true`. The same holds for the metrics below.
 """
 
 
@@ -100,8 +107,18 @@ def sections() -> Iterator[str]:
         yield "\n".join((f"### {title}", "", *calls(part), ""))
     yield "`openai.*` is written for OpenAI and Azure OpenAI only.\n"
     yield "## Metrics\n"
-    ours = ((code(FINDINGS.name), FINDINGS.instrument, code(FINDINGS.unit), FINDINGS.description),)
-    yield "\n".join(("### Ours", "", *table(("metric", "instrument", "unit", "what"), ours), ""))
+    ours = (
+        (
+            code(metric.name),
+            metric.instrument,
+            code(metric.unit),
+            metric.description,
+            ", ".join(map(code, names)),
+        )
+        for metric, names in OURS
+    )
+    yield "\n".join(("### Ours", "", *table(("metric", "instrument", "unit", "what", "by"), ours), ""))
+    yield METRICS
     for name, profile in PROFILES.items():
         rows = (
             (code(metric.name), metric.instrument, code(metric.unit), metric.description)

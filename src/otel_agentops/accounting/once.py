@@ -102,14 +102,9 @@ class _Counted:
 
 
 class Calls:
-    """The live spans of one runtime, and which calls among them are counted.
-
-    Attributes:
-        duplicates: Spans that told of a call which was counted already.
-    """
+    """The live spans of one runtime, and which calls among them are counted."""
 
     def __init__(self) -> None:
-        self.duplicates = 0
         self._live: dict[int, Place] = {}
         # ordered ones, since a plain dict takes ever longer to find its first key
         self._by_id: OrderedDict[str, _Counted] = OrderedDict()
@@ -200,16 +195,12 @@ class Calls:
             if same is not None:
                 same.emitters.append(place.emitter)
                 same.end_ns = max(same.end_ns, end_ns)
-                self._duplicate(call)
+                call.duplicate = True
                 place.below = [*(place.below or ()), same]
                 return
             counted = _Counted(call, place.emitter, start_ns, end_ns)
             place.below = [counted] if place.below is None else [*place.below, counted]
             self._remember(counted, place)
-
-    def _duplicate(self, call: ModelCall) -> None:
-        call.duplicate = True
-        self.duplicates += 1
 
     def _nested(self, call: ModelCall, place: Place, below: list[_Counted]) -> None:
         for counted in below:
@@ -225,7 +216,7 @@ class Calls:
             if not any(_same_answer(call, each) for each in below):
                 rest = _rest(call.usage, below)
         if rest is None:
-            self._duplicate(call)
+            call.duplicate = True
         else:
             call.counted = rest
             call.flags = (*call.flags, "nested_rest")

@@ -1,7 +1,13 @@
 """Names only: the profiles of the conventions, our own names, and who answers at which host."""
 
 from otel_agentops.semconv import dialects, emitters, own
-from otel_agentops.semconv.metrics import FINDINGS, Metric, MetricSet
+from otel_agentops.semconv.metrics import (
+    FINDINGS,
+    OURS,
+    OVERFLOW,
+    Metric,
+    MetricSet,
+)
 from otel_agentops.semconv.own import OWN, Name
 from otel_agentops.semconv.profiles import DEFAULT_PROFILE, PROFILES, START_FIELDS, Profile
 from otel_agentops.semconv.providers import maker_of, provider_name, provider_of_host
@@ -9,6 +15,8 @@ from otel_agentops.semconv.providers import maker_of, provider_name, provider_of
 __all__ = [
     "DEFAULT_PROFILE",
     "FINDINGS",
+    "OURS",
+    "OVERFLOW",
     "OWN",
     "PROFILES",
     "START_FIELDS",

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-__all__ = ["FINDINGS", "SECONDS", "TOKENS", "Metric", "MetricSet"]
+__all__ = [
+    "COST",
+    "DUPLICATES",
+    "FINDINGS",
+    "INTERNAL_ERRORS",
+    "OURS",
+    "OVERFLOW",
+    "SECONDS",
+    "TOKENS",
+    "UNPRICED",
+    "Metric",
+    "MetricSet",
+]
 
 SECONDS: tuple[float, ...] = tuple(0.01 * 2**n for n in range(14))
 """Bucket bounds of the conventions for durations, in seconds: 0.01 to 81.92."""
@@ -27,8 +39,29 @@ class Metric(NamedTuple):
     buckets: tuple[float, ...] | None = None
 
 
+OVERFLOW = "otel.metric.overflow"
+"""The attribute of OpenTelemetry, `true`, of what is counted beyond the sets of attributes there may be."""
+
 FINDINGS = Metric("otel_agentops.findings", "counter", "{finding}", "Loops and silent failures found")
-"""Written in every profile, with `otel_agentops.finding.kind` and, inside agents, `gen_ai.agent.name`."""
+COST = Metric("otel_agentops.cost_usd", "counter", "{USD}", "Cost of model calls, each counted once")
+UNPRICED = Metric("otel_agentops.unpriced_calls", "counter", "{call}", "Model calls whose cost nobody knows")
+DUPLICATES = Metric(
+    "otel_agentops.duplicate_calls", "counter", "{call}", "Spans of calls that another span was counted for"
+)
+INTERNAL_ERRORS = Metric(
+    "otel_agentops.internal_errors", "counter", "{error}", "Failures of this library; the program goes on"
+)
+
+_MODEL = ("gen_ai.provider.name", "gen_ai.request.model", "gen_ai.response.model")
+
+OURS: tuple[tuple[Metric, tuple[str, ...]], ...] = (
+    (COST, (*_MODEL, "gen_ai.agent.name", "otel_agentops.cost.source")),
+    (UNPRICED, (*_MODEL, "otel_agentops.cost.reason")),
+    (DUPLICATES, ("gen_ai.provider.name",)),
+    (FINDINGS, ("otel_agentops.finding.kind", "gen_ai.agent.name")),
+    (INTERNAL_ERRORS, ("otel_agentops.doing",)),
+)
+"""Written in every profile, with their attributes."""
 
 
 class MetricSet(NamedTuple):

@@ -56,6 +56,7 @@ FINDING_FIRST = "otel_agentops.finding.first_span_id"
 FINDING_LAST = "otel_agentops.finding.last_span_id"
 FINDING_EVENT = "otel_agentops.finding"
 TOTAL = "otel_agentops.total."
+DOING = "otel_agentops.doing"
 SHORTENED = "otel_agentops.content.shortened"
 SESSION_ID = "session.id"
 USER_ID = "user.id"
@@ -107,6 +108,7 @@ OWN: tuple[Name, ...] = (
     ),
     Name(FINDING_KIND, "string", "", "events `otel_agentops.finding` on the session: what was found"),
     Name(FINDING_NAME, "string", "", "the same events: the model or tool"),
+    Name(DOING, "string", "", "the metric of our own failures: what this library was doing"),
     Name(TOTAL + "cost_usd", "double", "{USD}", _SCOPES),
     Name(TOTAL + "input_tokens", "int", "{token}", _SCOPES),
     Name(TOTAL + "output_tokens", "int", "{token}", _SCOPES),

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import metrics
 
-from otel_agentops.semconv import FINDINGS, own
+from otel_agentops.semconv import FINDINGS, OVERFLOW, own
+from otel_agentops.spans.sums import MOST_SERIES, sums_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Instruments"]
 
-_REMEMBERED = 1024
 _INFERENCE = frozenset({"chat", "text_completion", "generate_content"})
 
 
@@ -28,6 +28,9 @@ class Instruments:
         profile: Which metrics there are.
         version: Version of this library, for the instrumentation scope.
         meter_provider: Where they go; the global one when None.
+
+    Attributes:
+        sums: Dollars and the like; a stage of the accounting adds to them.
     """
 
     def __init__(
@@ -45,7 +48,8 @@ class Instruments:
         self._histograms = tuple((field, self._make(metric)) for field, metric in names.token_histograms)
         self._scopes = {kind: self._make(metric) for kind, metric in names.scopes}
         self._findings = self._make(FINDINGS)
-        self._agents: set[str] = set()
+        self._kinds: set[tuple[Any, ...]] = set()
+        self.sums = sums_of(meter_provider, self._meter)
         self._agent_calls = tuple((field, self._make(metric)) for field, metric in names.agent_calls)
 
     def _make(self, metric: Metric) -> Callable[[float, dict[str, Any]], None]:
@@ -68,7 +72,7 @@ class Instruments:
         if call.duplicate:
             return
         common, sent, received = self._attributes(call)
-        with_error = {**common, "error.type": call.error_type} if call.error_type else common
+        with_error = self._with(common, call.error_type)
         inference = call.operation in _INFERENCE
         (self._duration if inference else self._other)(duration_s, with_error)
         if inference and call.first_chunk_s is not None:
@@ -91,15 +95,28 @@ class Instruments:
         )
         known = self._known.get(key)
         if known is None:
-            common = _common(call)
+            room = len(self._known) < MOST_SERIES
+            common = _common(call) if room else {OVERFLOW: True}
             known = (
                 common,
                 {**common, "gen_ai.token.type": "input"},
                 {**common, "gen_ai.token.type": "output"},
             )
-            if len(self._known) < _REMEMBERED:
+            if room:
                 self._known[key] = known
         return known
+
+    def _with(self, common: dict[str, Any], error_type: str | None) -> dict[str, Any]:
+        return self._bounded({**common, "error.type": error_type}) if error_type else common
+
+    def _bounded(self, attributes: dict[str, Any]) -> dict[str, Any]:
+        """These attributes, unless there are too many sets of them by now."""
+        kind = tuple(attributes.items())
+        if kind not in self._kinds:
+            if len(self._kinds) >= MOST_SERIES:
+                return {OVERFLOW: True}
+            self._kinds.add(kind)
+        return attributes
 
     def _tokens(self, usage: Usage | None, common: dict[str, Any], with_error: dict[str, Any]) -> None:
         """`latest`: counters by modality, 0 of modality `unknown` when nothing came back."""
@@ -110,25 +127,21 @@ class Instruments:
             record((getattr(usage, field) if usage is not None else None) or 0, with_error)
 
     def finding(self, finding: Finding, scope: Scope | None) -> None:
-        """Count a new finding; agents beyond the first thousand are counted without their names."""
+        """Count a new finding."""
         attributes = {own.FINDING_KIND: finding.kind}
         agent = scope.stamps.get(own.AGENT_NAME) if scope is not None else None
-        if agent is not None and (agent in self._agents or len(self._agents) < _REMEMBERED):
-            self._agents.add(agent)
+        if agent is not None:
             attributes[own.AGENT_NAME] = agent
-        self._findings(1, attributes)
+        self._findings(1, self._bounded(attributes))
 
     def scope(self, record: Record, scope: Scope, duration_s: float) -> None:
         """Measure one ended scope, where the profile has a metric for it."""
         measure = self._scopes.get(scope.kind)
         if measure is None:
             return
-        attributes = _scope_attributes(record, scope)
-        if record.error_type:
-            attributes["error.type"] = record.error_type
-        measure(duration_s, attributes)
+        attributes = self._bounded(_scope_attributes(record, scope))
+        measure(duration_s, self._with(attributes, record.error_type))
         if scope.kind == "agent":
-            attributes.pop("error.type", None)
             for field, count in self._agent_calls:
                 count(getattr(scope.own, field), attributes)
 

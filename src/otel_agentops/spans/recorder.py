@@ -82,7 +82,8 @@ class Recorder:
         self.watcher.tell = self._tell
         self.budgets = Budgets(book, budgets)
         self.budgets.tell = self._tell_exceeded
-        self.stages = stages(book, self.scopes, self.calls, self.watcher, self.budgets)
+        accounting = stages(book, self.scopes, self.calls, self.watcher, self.budgets)
+        self.stages = (*accounting, self.instruments.sums.call)
         self.digest_key = config.digest_key or os.urandom(32)
         self.implicit: OpenScope | None = None
         self.sessions: dict[int, OpenScope] = {}
