@@ -18,6 +18,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 from otel_agentops.export import wire
+from otel_agentops.export import wire_values as values
 
 
 def span(**fields: Any) -> ReadableSpan:
@@ -161,6 +162,8 @@ ODD = [
     (2**63, "string_value", str(2**63)),
     (-(2**70), "string_value", str(-(2**70))),
     (-1, "int_value", -1),
+    *((edge, "int_value", edge) for edge in (0, 127, 128, 2047, 2048, 16_383, 16_384, 2**63 - 1)),
+    (True, "bool_value", True),
     (-(2**63), "int_value", -(2**63)),
     (math.inf, "double_value", math.inf),
     ("", "string_value", ""),
@@ -205,14 +208,21 @@ def test_nothing_grows_with_traffic() -> None:
     for number in range(3000):
         wire.encode(
             span(
-                attributes={f"key{number}": "v", "id": f"id{number}", "prompt": "long" * number},
+                attributes={
+                    f"key{number}": "v",
+                    f"n{number}": number,
+                    f"f{number}": 0.5,
+                    "id": f"id{number}",
+                    "prompt": "long" * number,
+                },
                 resource=Resource({"n": number}),
                 instrumentation_scope=InstrumentationScope(f"scope{number}"),
             )
         )
-    assert len(wire._keys) <= wire._KEYS_LIMIT
-    assert len(wire._texts) <= wire._KEYS_LIMIT
-    assert all(len(texts) <= wire._TEXTS_LIMIT for texts in wire._texts.values())
+    assert len(values._keys) <= values._KEYS_LIMIT
+    assert len(values._numbers) <= values._KEYS_LIMIT
+    assert len(values._texts) <= values._KEYS_LIMIT
+    assert all(len(texts) <= values._TEXTS_LIMIT for texts in values._texts.values())
     assert len(wire._resources) <= wire._KEPT
     assert len(wire._scopes) <= wire._KEPT
     assert only(ours([span(attributes={"id": "id2999"})])).attributes[0].value.string_value == "id2999"

@@ -95,7 +95,18 @@ class Watch:
         findings: By what they are about.
     """
 
-    __slots__ = ("_free", "_lanes", "_loops", "findings", "least", "limits", "main", "policy", "session_id")
+    __slots__ = (
+        "_enough",
+        "_free",
+        "_lanes",
+        "_loops",
+        "findings",
+        "least",
+        "limits",
+        "main",
+        "policy",
+        "session_id",
+    )
 
     def __init__(self, limits: Mapping[str, int], policy: str, session_id: str | None) -> None:
         self.set(limits, policy)
@@ -111,6 +122,7 @@ class Watch:
         self.limits = limits
         self.policy = policy
         self.least = min((limit for limit in limits.values() if limit), default=0) if policy != "off" else 0
+        self._enough = enough(limits)
 
     # --- agents: those that work at the same time have nothing to do with each other's steps ---
 
@@ -188,7 +200,21 @@ class Watch:
 
     def places(self, history: History, token: int) -> list[int]:
         """Where such steps were lately, as many as are looked at."""
-        return history.places(token, enough(token, self.limits))
+        return history.places(token, self._enough[token & 1])
+
+    def goes_on(self, history: History, token: int) -> Finding | None:
+        """The finding that a prompt belongs to which is sent once more, right after its last answer.
+
+        What is known to repeat itself need not be looked up again, however long it goes on.
+        """
+        known = self._loops.get(token)
+        if known is None or known.kind != "repeated_prompt":
+            return None
+        last = history.last
+        if last is None or last.token != token or not last.ended or last.outcome & FAILED:
+            return None
+        known.count += 1
+        return known
 
     def look(self, step: Step, places: list[int]) -> Noticed | None:
         """What the step that has just been noted repeats."""

@@ -106,6 +106,8 @@ class Calls:
 
     def __init__(self) -> None:
         self._live: dict[int, Place] = {}
+        self._emitter: str | None = None
+        self._several = False
         # ordered ones, since a plain dict takes ever longer to find its first key
         self._by_id: OrderedDict[str, _Counted] = OrderedDict()
         self._by_trace: OrderedDict[int, list[_Counted]] = OrderedDict()
@@ -121,6 +123,8 @@ class Calls:
             trace_id: Its trace.
             emitter: Its instrumentation scope.
         """
+        if emitter != self._emitter and not self._several:
+            self._emitter, self._several = emitter, self._emitter is not None
         live = self._live
         if len(live) >= _MAX_SPANS:  # somebody never ends spans
             live.pop(next(iter(live)), None)
@@ -184,6 +188,8 @@ class Calls:
 
     def count(self, call: ModelCall, place: Place, start_ns: int) -> None:
         """Find out what of an ended call is still to be counted, and say so in the record."""
+        if place.below is None and place.parent is None and not self._several:
+            return  # nobody else has a span that could tell of it
         with _lock:
             if place.below is not None:
                 below = [each for each in place.below if each.embeds == _embeds(call)]

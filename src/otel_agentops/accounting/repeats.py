@@ -59,10 +59,10 @@ def is_tool(token: int) -> bool:
     return bool(token & 1)
 
 
-def enough(token: int, limits: Mapping[str, int]) -> int:
-    """How many of the last such steps decide, so that a loop that goes on for hours costs no more."""
+def enough(limits: Mapping[str, int]) -> tuple[int, int]:
+    """How many of the last such prompts, or tool calls, decide: a loop of hours costs no more than that."""
     most = max(limits.values(), default=0)
-    return max(most * _WHATEVER_COMES if is_tool(token) else 0, most + _ROUNDS) + 1
+    return most + _ROUNDS + 1, max(most * _WHATEVER_COMES, most + _ROUNDS) + 1
 
 
 def in_flight(history: History, places: Sequence[int]) -> bool:

@@ -132,6 +132,12 @@ class History:
         """One step."""
         return Seen._make(_STEP.unpack_from(self._packed, (number - self.first) * _SIZE))
 
+    @property
+    def last(self) -> Seen | None:
+        """The step that was noted last; None before the first."""
+        packed = self._packed
+        return Seen._make(_STEP.unpack_from(packed, len(packed) - _SIZE)) if packed else None
+
     def since(self, number: int) -> list[Seen]:
         """All steps from this one on."""
         return [Seen._make(step) for step in _STEP.iter_unpack(self._packed[(number - self.first) * _SIZE :])]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from otel_agentops.accounting.scopes import Scope
+    from otel_agentops.accounting.steps import History
     from otel_agentops.config import Config
     from otel_agentops.records import ModelCall, Record, Session, ToolCall
 
@@ -156,29 +157,44 @@ class Watcher:
         if watch is None or lane is None or not watch.least:
             return
         with self._lock:
-            places = watch.places(lane, token)
-            if in_flight(lane, places):
+            found = self._repeats(watch, lane, token, record, name)
+            if found is None:
                 return
-            step = record.step = Step(watch, lane, lane.add(token), token)
-            if len(places) + 1 < watch.least:
-                return
-            places.append(step.number)
-            noticed = watch.look(step, places)
-            if noticed is None:
-                return
+            finding, new, before = found
             refused = watch.policy == "raise"
-            last = lane.seen(places[-2]).span_id if refused else 0
-            finding, new = watch.loop(noticed, step, name, last)
             if refused:
                 finding.stopped += 1
                 # it was wanted all the same, and nothing else would have come of it
-                lane.end(step.number, 0, lane.seen(places[-2]).outcome, now())
+                lane.end(record.step.number, 0, lane.seen(before).outcome, now())
         if refused:
             if new:
                 self.tell(finding, scope)
             raise LoopDetected(finding)
         record.findings = [finding]
-        step.news = new
+        record.step.news = new
+
+    @staticmethod
+    def _repeats(
+        watch: Watch, lane: History, token: int, record: ModelCall | ToolCall, name: str
+    ) -> tuple[Finding, bool, int] | None:
+        """Note a step; the finding it belongs to, whether that is new, and the number of the step before."""
+        finding = watch.goes_on(lane, token)
+        if finding is not None:
+            record.step = step = Step(watch, lane, lane.add(token), token)
+            return finding, False, step.number - 1
+        places = watch.places(lane, token)
+        if in_flight(lane, places):
+            return None
+        record.step = step = Step(watch, lane, lane.add(token), token)
+        if len(places) + 1 < watch.least:
+            return None
+        places.append(step.number)
+        noticed = watch.look(step, places)
+        if noticed is None:
+            return None
+        before = places[-2]
+        finding, new = watch.loop(noticed, step, name, lane.seen(before).span_id)
+        return finding, new, before
 
     def started(self, record: Record, span_id: int, scope: Scope | None) -> None:
         """The call that was looked at has a span now."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from otel_agentops.failsafe import failsafe
+from otel_agentops.failsafe import swallowed
 from otel_agentops.instrumentation import openai_answers as answers
 from otel_agentops.instrumentation.arguments import (
     NOTHING,
@@ -127,8 +127,10 @@ def _keep_content(
 ) -> None:
     """Read what is sent; a message that cannot be read costs its text, not the call."""
     call.capture = True
-    with failsafe("reading content"):
+    try:
         read(call, kwargs)
+    except Exception as error:  # noqa: BLE001 - whatever they put in there
+        swallowed("reading content", error)
 
 
 def _chat_content(call: ModelCall, kwargs: Mapping[str, Any]) -> None:

@@ -64,7 +64,10 @@ def _more(thing: Any, name: str) -> Any:
     told = fields(thing)
     if name in told:
         return told[name]
-    return (getattr(thing, "model_extra", None) or {}).get(name)
+    return (getattr(thing, "model_extra", None) or _NOTHING).get(name)
+
+
+_NOTHING: Mapping[str, Any] = {}
 
 
 # --- usage ---
@@ -104,9 +107,8 @@ def _details(usage: Usage, details: Any, rows: tuple[tuple[str, str, bool], ...]
         return
     parts = fields(details)
     for name, field, zero_says_something in rows:
-        count = parts.get(name)
-        if count is not None and (count or zero_says_something):
-            setattr(usage, field, _count(count))
+        if name in parts and ((count := _count(parts[name])) or (count == 0 and zero_says_something)):
+            setattr(usage, field, count)
 
 
 # --- chat completions ---
@@ -116,18 +118,22 @@ def chat(call: ModelCall, answer: Any) -> None:
     """A whole `chat.completion`."""
     told = _head(call, answer)
     _usage(call, told.get("usage"), "prompt", "completion")
-    choices = told.get("choices") or ()
-    call.finish_reasons = tuple([_reason(choice) for choice in choices])
+    choices = [fields(choice) for choice in told.get("choices") or ()]
+    call.finish_reasons = reasons = tuple(
+        [_word(choice.get("finish_reason")) or "error" for choice in choices]
+    )
     if call.capture:
-        call.output_messages = [_chat_message(choice) for choice in choices]
+        call.output_messages = [
+            _chat_message(choice.get("message"), reason)
+            for choice, reason in zip(choices, reasons, strict=True)
+        ]
 
 
 def _reason(choice: Any) -> str:
     return _word(fields(choice).get("finish_reason")) or "error"
 
 
-def _chat_message(choice: Any) -> dict[str, Any]:
-    message = fields(choice).get("message")
+def _chat_message(message: Any, reason: str) -> dict[str, Any]:
     told = fields(message)
     parts: list[dict[str, Any]] = []
     reasoning = _reasoning(message)
@@ -140,7 +146,7 @@ def _chat_message(choice: Any) -> dict[str, Any]:
     if told.get("tool_calls") or told.get("function_call"):
         parts += asked_tools(message)
     role = _word(told.get("role")) or "assistant"
-    return {"role": role, "parts": parts, "finish_reason": _reason(choice)}
+    return {"role": role, "parts": parts, "finish_reason": reason}
 
 
 def _reasoning(message: Any) -> str | None:

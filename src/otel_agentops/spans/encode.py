@@ -188,15 +188,25 @@ class Encoder:
         return found
 
     def _write_content(self, call: ModelCall, attributes: Attributes) -> None:
+        found: dict[str, str] = {}
         for field, name in self._content:
             value = getattr(call, field)
             if value:
-                self._content_into(attributes, name, value)
+                try:
+                    found[name] = to_json(value)
+                except Exception as error:  # noqa: BLE001 - one unreadable message must not cost the span
+                    swallowed(f"writing {name}", error)
+        # all at once, as nearly all are clean
+        if self._limit is None and not self.redactor.suspects("\n".join(found.values())):
+            attributes.update(found)
+            return
+        for name, text in found.items():
+            self._content_into(attributes, name, text, plain=True)
 
     def _content_into(self, attributes: Attributes, name: str, value: Any, plain: bool = False) -> None:
         try:
             text = self.redactor.text(value if plain else to_json(value))
-        except Exception as error:  # noqa: BLE001 - one unreadable message must not cost the span
+        except Exception as error:  # noqa: BLE001 - as above
             swallowed(f"writing {name}", error)
             return
         if self._limit is not None and len(text) > self._limit:
