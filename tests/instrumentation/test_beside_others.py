@@ -88,6 +88,19 @@ def test_two_calls_inside_one_span(both: Captured, client: openai.OpenAI) -> Non
     assert (both.span("theirs").attributes or {})["otel_agentops.duplicate"] is True
 
 
+def test_the_first_of_two_calls_has_the_price_of_its_time(client: openai.OpenAI) -> None:
+    """Counted late, it is priced by when it was made, not by a price of years ago."""
+    before = ao.Price(
+        provider="openai", match="gpt-4o-mini-2024-07-18", until="2025-01-01", input=1000, output=1000
+    )
+    with capture(auto_session=False, instrument=["openai"], price_rules=[before]) as captured:
+        captured.provider.add_span_processor(ao.AgentOpsSpanProcessor())
+        with ao.session("s") as session, tracer(captured).start_as_current_span("theirs", attributes=THEIRS):
+            chat(client)
+            chat(client)
+    assert float(session.total.cost_usd) == pytest.approx(2 * COST_USD, rel=1e-12)
+
+
 def test_a_stream_that_ends_after_their_span(both: Captured, client: openai.OpenAI) -> None:
     """The usage of a call that was counted without is counted when it is known."""
     with ao.session("s") as session:

@@ -159,10 +159,6 @@ class Scopes:
             scope = self.implicit.live()
         return scope
 
-    def of_span(self, span_id: int) -> Scope | None:
-        """The scope that a live span was started in or opened; None if it is not one we know."""
-        return self._by_span.get(span_id)
-
     def owned(self, owner: int) -> bool:
         """Whether a method of this very object is already the reason for an open scope here."""
         scope = self.current()
@@ -246,16 +242,18 @@ class Scopes:
         ledgers, own = [self.process], []
         entry.late = not scope.open
         direct = True
-        for each in scope.chain():
+        each: Scope | None = scope
+        while each is not None:
             if direct:
                 own.append(each.own)
-            direct = direct and each.kind != "agent"
+                direct = each.kind != "agent"
             if each.open:
                 ledgers.append(each.ledger)
                 if each.account is not None and each.account.ledger not in ledgers:
                     ledgers.append(each.account.ledger)
                 if each.provider is None:
                     each.provider = provider
+            each = each.parent
         post(entry, ledgers, own)
 
 

@@ -47,18 +47,21 @@ def fill(call: ModelCall, rows: Rows, arguments: Mapping[str, Any]) -> None:
     """Read the arguments that a table names; one of an unknown kind is counted and left out."""
     for argument, value in arguments.items():
         row = rows.get(argument)
-        if row is None or value is None or value is False or type(value).__name__ in ABSENT:
+        if row is None or value is None or value is False:
             continue
         field, convert = row
         read = convert(value)
         if read is None:
-            failures[f"unreadable argument {argument}"] += 1
+            if given(value) is not None:
+                failures[f"unreadable argument {argument}"] += 1
         elif read is not NOTHING:
             setattr(call, field, read)
 
 
 def number(value: Any) -> float | None:
     """A number as a float."""
+    if type(value) is float:
+        return value
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 

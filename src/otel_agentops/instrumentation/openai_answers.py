@@ -7,6 +7,7 @@ what is looked at.
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from otel_agentops.messages import asked_tools, fields, get, text_part, tool_call_part
@@ -157,11 +158,16 @@ def _reasoning(message: Any) -> str | None:
 
 
 class _Choice:
-    """One choice of a stream under construction."""
+    """One choice of a stream under construction.
 
-    __slots__ = ("add", "reason", "reasoning", "text", "tools")
+    Attributes:
+        last: The last chunk that was read as text alone; it may tell why the answer ends.
+    """
+
+    __slots__ = ("add", "last", "reason", "reasoning", "text", "tools")
 
     def __init__(self) -> None:
+        self.last: Any = None
         self.reason: str | None = None
         self.text: list[str] = []
         self.add = self.text.append
@@ -197,23 +203,27 @@ def chat_chunk(call: ModelCall, part: Any) -> None:
 
 def chat_chunks(call: ModelCall) -> Callable[[Any], object]:
     """Reads the chunks of one stream; a plain piece of text, as nearly all are, on the shortest way."""
-    index, add = -1, _ignore
+    if call.choice_count is not None:
+        return partial(chat_chunk, call)
+    choice: _Choice | None = None
+    add: Callable[[str], object] = _ignore
 
     def read(part: Any) -> None:
-        nonlocal index, add
-        try:
-            told = part.__dict__
-            (each,) = told["choices"]
-            seen = each.__dict__
-            text = seen["delta"].__dict__["content"]
-            if text and seen["index"] == index and seen["finish_reason"] is None and told["usage"] is None:
-                add(text)
-                return
-        except Exception:  # noqa: BLE001, S110 - no plain piece of text, whatever it is
-            pass
+        nonlocal choice, add
+        if choice is not None:
+            try:
+                told = part.__dict__
+                (each,) = told["choices"]
+                text = each.__dict__["delta"].__dict__["content"]
+                if text and told["usage"] is None:
+                    add(text)
+                    choice.last = part
+                    return
+            except Exception:  # noqa: BLE001, S110 - no plain piece of text, whatever it is
+                pass
         chat_chunk(call, part)
-        if index < 0 and call.scratch:
-            index, choice = next(iter(call.scratch.items()))
+        if choice is None and call.scratch:
+            choice = next(iter(call.scratch.values()))
             add = choice.add if call.capture else _ignore
 
     return read
@@ -249,6 +259,11 @@ def chat_done(call: ModelCall) -> None:
     if choices is None:  # no chunk came, or it was no stream after all
         return
     call.scratch = None
+    for choice in choices.values():
+        if choice.reason is None and choice.last is not None:
+            told = choice.last.__dict__
+            choice.reason = told["choices"][0].__dict__["finish_reason"]
+            call.service_tier = told.get("service_tier") or call.service_tier
     ordered = [choices[index] for index in sorted(choices, key=lambda at: at if _count(at) else 0)]
     if ordered:
         call.finish_reasons = tuple(choice.reason or "error" for choice in ordered)

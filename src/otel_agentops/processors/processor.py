@@ -119,7 +119,7 @@ def _account(span: Span, end_time: int | None) -> None:
         _look(recorder, span, tool, attributes, scope)
     elif inner is not None and inner.ending is not None:
         inner.place = place
-        _run(recorder, inner, scope, span.start_time or 0)
+        recorder.account(inner, scope, span.start_time or 0)
     if place.below is not None:
         recorder.calls.leave(place, boundary=call is None and is_boundary(attributes))
     else:
@@ -135,7 +135,7 @@ def _count(
     if call.finish_reasons is None:
         call.finish_reasons = reasons_of(known)
     place.counted, place.answered = True, call.usage is not None
-    _run(recorder, call, scope, span.start_time or 0)
+    recorder.account(call, scope, span.start_time or 0)
     write(span, recorder.encoder.foreign(call, known, recorder.complete_spans), known)
 
 
@@ -154,14 +154,6 @@ def _look(
         found: dict[str, Any] = {}
         recorder.encoder.findings(tool.findings, found)
         write(span, found, attributes)
-
-
-def _run(recorder: Recorder, call: ModelCall, scope: Scope | None, start_ns: int) -> None:
-    for stage in recorder.stages:
-        try:
-            stage(call, scope, start_ns)
-        except Exception as error:  # noqa: BLE001 - the other stages must still run
-            swallowed("accounting for a call", error)
 
 
 _HOOKS = (_account,)

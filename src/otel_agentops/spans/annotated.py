@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import trace
 
 from otel_agentops.accounting import model_operation
-from otel_agentops.failsafe import Refusal, swallowed
+from otel_agentops.failsafe import Refusal
 from otel_agentops.spans.opened import OpenCall
 from otel_agentops.spans.recorder import SCOPE_NAME
 
@@ -58,11 +58,7 @@ class AnnotatedCall(OpenCall):
             call.counted, call.takes_back = call.usage, 1
         else:
             return
-        for stage in self._recorder.stages:
-            try:
-                stage(self.record, self.scope, self.start_ns)
-            except Exception as failure:  # noqa: BLE001 - the other stages must still run
-                swallowed("accounting for a call", failure)
+        self._recorder.account(call, self.scope, self.start_ns)
 
 
 def start_annotated(recorder: Recorder, call: ModelCall) -> OpenCall | None:
@@ -81,12 +77,12 @@ def start_annotated(recorder: Recorder, call: ModelCall) -> OpenCall | None:
     if place is None or operation is None or (operation == "embeddings") != (call.operation == "embeddings"):
         return None
     if place.inner is not None or place.below is not None:
-        _count_first(recorder, place)
+        _count_first(recorder, place, getattr(span, "start_time", None) or 0)
         return None
     return AnnotatedCall(recorder, call, span, place)
 
 
-def _count_first(recorder: Recorder, place: Place) -> None:
+def _count_first(recorder: Recorder, place: Place, start_ns: int) -> None:
     """A second call inside one span: the first was not the whole of it, so it is counted by itself."""
     first = place.inner
     if first is None or first.ending is None:
@@ -94,8 +90,7 @@ def _count_first(recorder: Recorder, place: Place) -> None:
     place.inner = None
     first.place = child = recorder.calls.inside(place)
     scope = recorder.scopes.current()
-    for stage in recorder.stages:
-        stage(first, scope, 0)
+    recorder.account(first, scope, start_ns)
     recorder.calls.leave(child)
 
 

@@ -117,9 +117,9 @@ class Open:
             swallowed("writing attributes", failure)
         span.end(self.start_ns + elapsed_ns)
 
-    def _record_exception(self, error: BaseException | None, scope: Scope | None) -> None:
+    def _record_exception(self, error: BaseException, scope: Scope | None) -> None:
         """Put the exception on the innermost span that saw it, and only there."""
-        if error is None or self.record.error_type is None or not self.span.is_recording():
+        if self.record.error_type is None or not self.span.is_recording():
             return
         try:
             self._record_once(error, scope)
@@ -177,18 +177,15 @@ class OpenCall(Open):
         recorder, call = self._recorder, self.record
         span_id = self.span.get_span_context().span_id
         call.place = place = recorder.calls.ending(span_id)
-        below = self._settle(place)
-        for stage in recorder.stages:
-            try:
-                stage(call, self.scope, self.start_ns)
-            except Exception as failure:  # noqa: BLE001 - the other stages must still run
-                swallowed("accounting for a call", failure)
+        below = self._settle(place) if self.layer is not None else None
+        recorder.account(call, self.scope, self.start_ns)
         if place is not None:
             if below:
                 place.below = [*below, *(place.below or ())]
             recorder.calls.leave(place)
         recorder.scopes.forget(span_id)
-        self._record_exception(error, self.scope)
+        if error is not None:
+            self._record_exception(error, self.scope)
         self._end_span(lambda: recorder.encoder.call_end(call), elapsed_ns)
         recorder.instruments.model_call(call, elapsed_ns / 1e9)
 
@@ -289,7 +286,8 @@ class OpenScope(Open):
     def _close(self, elapsed_ns: int, error: BaseException | None) -> None:
         recorder, record, scope = self._recorder, self.record, self.scope
         dropped.drain()  # what was abandoned inside belongs into our totals
-        self._record_exception(error, scope)
+        if error is not None:
+            self._record_exception(error, scope)
         recorder.scopes.closed(scope)
         if (place := recorder.calls.ending(scope.span_id)) is not None:
             recorder.calls.leave(place, boundary=scope.kind in _BOUNDARIES)

@@ -14,7 +14,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 
 from otel_agentops.accounting import Budgets, Calls, Scope, Scopes, Watcher, stages
-from otel_agentops.failsafe import Refusal, failsafe, logger
+from otel_agentops.failsafe import Refusal, failsafe, logger, swallowed
 from otel_agentops.records import AgentRun, Operation, Session, ToolCall
 from otel_agentops.semconv import PROFILES, own
 from otel_agentops.spans.encode import Encoder
@@ -226,6 +226,20 @@ class Recorder:
         except Refusal:
             self.watcher.cancel(record)
             raise
+
+    def account(self, call: ModelCall, scope: Scope | None, start_ns: int) -> None:
+        """Put an ended call into the books, stage by stage; never raises.
+
+        Args:
+            call: Its record, which the stages fill.
+            scope: What it belongs to; None for the process alone.
+            start_ns: UTC start in nanoseconds.
+        """
+        for stage in self.stages:
+            try:
+                stage(call, scope, start_ns)
+            except Exception as failure:  # noqa: BLE001 - the other stages must still run
+                swallowed("accounting for a call", failure)
 
     # --- findings ---
 
