@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from otel_agentops.failsafe import swallowed
 from otel_agentops.instrumentation import openai_answers as answers
+from otel_agentops.instrumentation import openai_responses
 from otel_agentops.instrumentation.arguments import (
     NOTHING,
     Rows,
@@ -214,7 +215,7 @@ def _input_item(item: Any) -> dict[str, Any]:
         part = {"type": "tool_call_response", "id": get(item, "call_id"), "response": get(item, "output")}
         return {"role": "tool", "parts": [part]}
     if kind == "reasoning":
-        return {"role": "assistant", "parts": [answers.reasoning_part(item)]}
+        return {"role": "assistant", "parts": [openai_responses.reasoning_part(item)]}
     if kind in (None, "message"):
         return as_message(item)
     return {"role": "assistant", "parts": [{"type": str(kind)}]}
@@ -244,8 +245,8 @@ _CHAT_FUNCTIONS: dict[str, Any] = {
 }
 _RESPONSES_FUNCTIONS: dict[str, Any] = {
     "request": _responses,
-    "response": answers.response,
-    "chunk": answers.response_event,
+    "response": openai_responses.response,
+    "chunk": openai_responses.response_event,
     "prompt": ("instructions", "input", "tools", "previous_response_id"),
 }
 
@@ -272,8 +273,8 @@ def _targets() -> tuple[Target, ...]:
                 f"{responses}.retrieve",
                 request=_retrieve,
                 positional=("response_id",),
-                response=answers.response,
-                chunk=answers.response_event,
+                response=openai_responses.response,
+                chunk=openai_responses.response_event,
             )
         )
         targets.append(

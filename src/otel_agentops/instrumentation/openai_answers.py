@@ -1,4 +1,4 @@
-"""OpenAI's answers read into records: whole ones, and streams part by part.
+"""OpenAI's answers read into records: whole ones, and streams part by part; Responses apart.
 
 Every field may be missing or odd (compatible servers leave things out), so nothing is assumed beyond
 what is looked at.
@@ -10,6 +10,7 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from otel_agentops.instrumentation.arguments import word
 from otel_agentops.messages import asked_tools, fields, get, text_part, tool_call_part
 from otel_agentops.records import Usage
 
@@ -26,9 +27,8 @@ __all__ = [
     "completion",
     "completion_chunk",
     "embeddings",
-    "reasoning_part",
-    "response",
-    "response_event",
+    "head",
+    "usage_into",
 ]
 
 
@@ -36,10 +36,6 @@ def _count(value: Any) -> int | None:
     if type(value) is float and value.is_integer():  # compatible servers write 5.0
         value = int(value)
     return value if type(value) is int and value >= 0 else None
-
-
-def _word(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 _HEAD = (
@@ -50,7 +46,7 @@ _HEAD = (
 )
 
 
-def _head(call: ModelCall, answer: Any) -> Mapping[str, Any]:
+def head(call: ModelCall, answer: Any) -> Mapping[str, Any]:
     """Id, model, tier and fingerprint; a later chunk may know more than the first."""
     told = fields(answer)
     for name, field in _HEAD:
@@ -86,7 +82,7 @@ _OUTPUT_DETAILS = (
 )
 
 
-def _usage(call: ModelCall, told: Any, sent: str, received: str) -> None:
+def usage_into(call: ModelCall, told: Any, sent: str, received: str) -> None:
     """Token counts as told; OpenAI's totals include cached and reasoning tokens."""
     if told is None:
         return
@@ -117,11 +113,11 @@ def _details(usage: Usage, details: Any, rows: tuple[tuple[str, str, bool], ...]
 
 def chat(call: ModelCall, answer: Any) -> None:
     """A whole `chat.completion`."""
-    told = _head(call, answer)
-    _usage(call, told.get("usage"), "prompt", "completion")
+    told = head(call, answer)
+    usage_into(call, told.get("usage"), "prompt", "completion")
     choices = [fields(choice) for choice in told.get("choices") or ()]
     call.finish_reasons = reasons = tuple(
-        [_word(choice.get("finish_reason")) or "error" for choice in choices]
+        [word(choice.get("finish_reason")) or "error" for choice in choices]
     )
     if call.capture:
         call.output_messages = [
@@ -131,7 +127,7 @@ def chat(call: ModelCall, answer: Any) -> None:
 
 
 def _reason(choice: Any) -> str:
-    return _word(fields(choice).get("finish_reason")) or "error"
+    return word(fields(choice).get("finish_reason")) or "error"
 
 
 def _chat_message(message: Any, reason: str) -> dict[str, Any]:
@@ -146,7 +142,7 @@ def _chat_message(message: Any, reason: str) -> dict[str, Any]:
             parts.append({"type": "text", "content": text})
     if told.get("tool_calls") or told.get("function_call"):
         parts += asked_tools(message)
-    role = _word(told.get("role")) or "assistant"
+    role = word(told.get("role")) or "assistant"
     return {"role": role, "parts": parts, "finish_reason": reason}
 
 
@@ -154,7 +150,7 @@ def _reasoning(message: Any) -> str | None:
     """The reasoning that compatible servers give away, under one of two names."""
     if not getattr(message, "model_extra", None):
         return None
-    return _word(_more(message, "reasoning_content")) or _word(_more(message, "reasoning"))
+    return word(_more(message, "reasoning_content")) or word(_more(message, "reasoning"))
 
 
 class _Choice:
@@ -185,10 +181,10 @@ def chat_chunk(call: ModelCall, part: Any) -> None:
     if choices is None:
         choices = call.scratch = {}
     if not call.response_id:  # Azure's first chunk has none
-        _head(call, part)
+        head(call, part)
     if told.get("usage") is not None:
         call.service_tier = told.get("service_tier") or call.service_tier
-        _usage(call, told["usage"], "prompt", "completion")
+        usage_into(call, told["usage"], "prompt", "completion")
     for each in told.get("choices") or ():
         seen = each.__dict__
         choice = choices.get(seen["index"])
@@ -287,8 +283,8 @@ def _streamed_message(choice: _Choice) -> dict[str, Any]:
 
 def completion(call: ModelCall, answer: Any) -> None:
     """A whole `text_completion`."""
-    _head(call, answer)
-    _usage(call, getattr(answer, "usage", None), "prompt", "completion")
+    head(call, answer)
+    usage_into(call, getattr(answer, "usage", None), "prompt", "completion")
     choices = getattr(answer, "choices", None) or ()
     call.finish_reasons = tuple(_reason(choice) for choice in choices)
     if call.capture:
@@ -304,110 +300,23 @@ def completion(call: ModelCall, answer: Any) -> None:
 
 def completion_chunk(call: ModelCall, part: Any) -> None:
     """One part of a streamed `text_completion`."""
-    _head(call, part)
-    _usage(call, getattr(part, "usage", None), "prompt", "completion")
+    head(call, part)
+    usage_into(call, getattr(part, "usage", None), "prompt", "completion")
     for each in getattr(part, "choices", None) or ():
         choices = call.scratch = call.scratch or {}
         choice = choices.setdefault(getattr(each, "index", 0) or 0, _Choice())
         text = getattr(each, "text", None)
         if call.capture and text:
             choice.text.append(text)
-        choice.reason = _word(getattr(each, "finish_reason", None)) or choice.reason
+        choice.reason = word(getattr(each, "finish_reason", None)) or choice.reason
 
 
 def embeddings(call: ModelCall, answer: Any) -> None:
     """A list of embeddings; the vectors themselves are not looked at, apart from one length."""
-    call.response_model = _word(getattr(answer, "model", None))
-    _usage(call, getattr(answer, "usage", None), "prompt", "completion")
+    call.response_model = word(getattr(answer, "model", None))
+    usage_into(call, getattr(answer, "usage", None), "prompt", "completion")
     if call.dimension_count is None:
         data = getattr(answer, "data", None) or ()
         vector = getattr(data[0], "embedding", None) if data else None
         if isinstance(vector, list):
             call.dimension_count = len(vector)
-
-
-# --- Responses ---
-
-_REASONS = {"max_output_tokens": "length", "max_tokens": "length", "content_filter": "content_filter"}
-_STATUS = {"completed": "stop", "failed": "error", "cancelled": "error"}
-_LAST_EVENTS = frozenset({"response.completed", "response.incomplete", "response.failed"})
-
-
-def response(call: ModelCall, answer: Any) -> None:
-    """A whole `response`, also one that was fetched again."""
-    _head(call, answer)
-    call.response_status = _word(getattr(answer, "status", None))
-    conversation = getattr(answer, "conversation", None)
-    call.conversation_id = call.conversation_id or _word(getattr(conversation, "id", None))
-    items = getattr(answer, "output", None) or ()
-    call.finish_reasons = _response_reasons(answer, items)
-    if call.operation != "fetch_response":
-        _response_usage(call, answer, items)
-    if call.capture and items:
-        parts = [part for item in items for part in _output_parts(item)]
-        reason = call.finish_reasons[0] if call.finish_reasons else "error"
-        call.output_messages = [{"role": "assistant", "parts": parts, "finish_reason": reason}]
-
-
-def _response_usage(call: ModelCall, answer: Any, items: Any) -> None:
-    _usage(call, getattr(answer, "usage", None), "input", "output")
-    searches = sum(getattr(item, "type", None) == "web_search_call" for item in items)
-    if searches and call.usage is not None:
-        call.usage.web_searches = searches
-
-
-def _response_reasons(answer: Any, items: Any) -> tuple[str, ...] | None:
-    status = getattr(answer, "status", None)
-    if status == "incomplete":
-        why = _word(getattr(getattr(answer, "incomplete_details", None), "reason", None)) or "length"
-        return (_REASONS.get(why, why),)
-    if status == "completed" and any(getattr(item, "type", None) in _CALLS for item in items):
-        return ("tool_calls",)
-    reason = _STATUS.get(status) if isinstance(status, str) else None
-    return (reason,) if reason else None
-
-
-_CALLS = frozenset({"function_call", "custom_tool_call"})
-
-
-def _output_parts(item: Any) -> list[dict[str, Any]]:
-    kind = getattr(item, "type", None)
-    if kind == "message":
-        return [_message_part(part) for part in getattr(item, "content", None) or ()]
-    if kind in _CALLS:
-        arguments = getattr(item, "arguments", None) or getattr(item, "input", None)
-        return [tool_call_part(getattr(item, "call_id", None), getattr(item, "name", None), arguments)]
-    if kind == "reasoning":
-        return [reasoning_part(item)]
-    name = str(kind)
-    if name.endswith("_call"):
-        return [
-            {
-                "type": "server_tool_call",
-                "id": getattr(item, "id", None),
-                "name": name.removesuffix("_call"),
-                "server_tool_call": {"type": name},
-            }
-        ]
-    return [{"type": name}]
-
-
-def _message_part(part: Any) -> dict[str, Any]:
-    refusal = getattr(part, "refusal", None)
-    return text_part(refusal if isinstance(refusal, str) else getattr(part, "text", None) or "")
-
-
-def reasoning_part(item: Any) -> dict[str, Any]:
-    """A reasoning item: its summary or its text, whichever the provider gives away."""
-    pieces = [*(get(item, "summary") or ()), *(get(item, "content") or ())]
-    texts = [text for piece in pieces if isinstance(text := get(piece, "text"), str)]
-    return {"type": "reasoning", "content": "\n".join(texts)}
-
-
-def response_event(call: ModelCall, event: Any) -> None:
-    """One event of a streamed response; the last one holds the whole answer."""
-    kind = event.type
-    if kind in _LAST_EVENTS:
-        response(call, event.response)
-    elif call.response_id is None:
-        _head(call, getattr(event, "response", None))
