@@ -387,7 +387,7 @@ def _end_open() -> None:
         with failsafe("ending what is open"):
             drain()
             end_streams()
-            recorder.end_sessions()
+            recorder.end_open()
 
 
 def _save(timeout_s: float) -> bool:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from export.collector import http_collector
@@ -42,12 +42,14 @@ class End:
         stdout: What it printed.
         stderr: The same for errors.
         spans: Names of the spans that arrived, sorted.
+        endings: How those ended that ended early, by name.
     """
 
     status: int
     stdout: str
     stderr: str
     spans: tuple[str, ...] = ()
+    endings: dict[str, str] = field(default_factory=dict, compare=False)
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -91,7 +93,7 @@ def end_of(
             stdout, stderr = process.communicate(timeout=hangs_after_s)
         finally:
             process.kill()
-    return End(process.returncode, begun + stdout, stderr, tuple(sorted(collector.spans)))
+    return End(process.returncode, begun + stdout, stderr, tuple(sorted(collector.spans)), collector.endings)
 
 
 def both(folder: Path, program: str, signals: tuple[int, ...] = ()) -> tuple[End, End]:

@@ -31,6 +31,7 @@ class Received:
     Attributes:
         http: Whether it speaks HTTP.
         spans: Span names, in the order of their arrival.
+        endings: How spans ended that ended early, by name.
         metrics: Metric names.
         headers: Headers (or gRPC metadata) of each request, names in lower case.
         resource: Resource attributes of the last spans.
@@ -48,6 +49,7 @@ class Received:
         self.http = True
         self.status = 200
         self.spans: list[str] = []
+        self.endings: dict[str, str] = {}
         self.metrics: set[str] = set()
         self.headers: list[dict[str, str]] = []
         self.resource: dict[str, str] = {}
@@ -64,6 +66,12 @@ class Received:
             self.resource = {kv.key: kv.value.string_value for kv in resource_spans.resource.attributes}
             for scope in resource_spans.scope_spans:
                 self.spans += [span.name for span in scope.spans]
+                self.endings |= {
+                    span.name: kv.value.string_value
+                    for span in scope.spans
+                    for kv in span.attributes
+                    if kv.key == "otel_agentops.ending"
+                }
 
     def post(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, Any]]:
         """Note an HTTP request; returns status and headers of the answer."""

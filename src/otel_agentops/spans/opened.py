@@ -88,6 +88,9 @@ class Open:
             return False  # somebody was first, or this is a child process and the call its parent's
         _outcome(self.record, ending, error)
         elapsed_ns = (clock_ns or time.perf_counter_ns()) - self.clock_ns
+        recorder = self._recorder
+        if recorder.others.pop(id(self), None) is None:
+            recorder.sessions.pop(id(self), None)
         try:
             self._close(elapsed_ns, error)
         except Exception as failure:  # noqa: BLE001 - ours must not reach the caller
@@ -291,7 +294,6 @@ class OpenScope(Open):
         recorder.scopes.closed(scope)
         if (place := recorder.calls.ending(scope.span_id)) is not None:
             recorder.calls.leave(place, boundary=scope.kind in _BOUNDARIES)
-        recorder.sessions.pop(id(self), None)
         found = recorder.watcher.closed(record, scope)
         if isinstance(record, ToolCall):
             recorder.watcher.tool_ended(record, scope.parent, scope.span_id)

@@ -21,7 +21,7 @@ from otel_agentops.spans.encode import Encoder
 from otel_agentops.spans.handover import came_in, goes_on
 from otel_agentops.spans.loose import firm
 from otel_agentops.spans.metrics import Instruments
-from otel_agentops.spans.opened import OpenCall, OpenScope
+from otel_agentops.spans.opened import Open, OpenCall, OpenScope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -86,7 +86,8 @@ class Recorder:
         self.stages = (*accounting, self.instruments.sums.call)
         self.digest_key = config.digest_key or os.urandom(32)
         self.implicit: OpenScope | None = None
-        self.sessions: dict[int, OpenScope] = {}
+        self.sessions: dict[int, Open] = {}
+        self.others: dict[int, Open] = {}
         self._opening = False
         self._auto_session = auto_session
         self._on_finding = on_finding
@@ -123,7 +124,9 @@ class Recorder:
                 self.scopes.remember(span_id, scope)
         if call.step is not None:
             self.watcher.started(call, span_id, scope)
-        return OpenCall(self, call, span, start_ns, scope)
+        opened = OpenCall(self, call, span, start_ns, scope)
+        _keep(self.others, opened)
+        return opened
 
     def start_scope(self, record: Record, owner: int = 0, parent: OpenScope | None = None) -> OpenScope:
         """Start a session, agent, operation, tool or retrieval below the current span; not made current.
@@ -167,10 +170,7 @@ class Recorder:
         if record.step is not None:
             self.watcher.started(record, scope.span_id, around)
         opened = OpenScope(self, record, span, start_ns, scope)
-        if record.kind == "session":
-            if len(self.sessions) >= _MAX_SESSIONS:  # somebody starts sessions and never ends them
-                self.sessions.pop(next(iter(self.sessions)), None)
-            self.sessions[id(opened)] = opened
+        _keep(self.sessions if record.kind == "session" else self.others, opened)
         return opened
 
     def outside(self, context: Context) -> dict[str, Any]:
@@ -293,20 +293,31 @@ class Recorder:
             opened.record.outcome = outcome
         return opened.finish()
 
-    def end_sessions(self) -> None:
-        """End every session that is still open; the program is about to."""
+    def end_open(self) -> None:
+        """End everything that is still open, what was opened last first; the program is about to end."""
+        implicit = self.implicit
+        for opened in (*reversed(list(self.others.values())), *reversed(list(self.sessions.values()))):
+            if opened is not implicit:
+                opened.finish("abandoned")
         self.end_implicit(None)
-        for opened in list(self.sessions.values()):
-            opened.finish("abandoned")
 
     def forget_parent(self) -> None:
-        """In the child of a fork: the session of the process is the parent's to end."""
+        """In the child of a fork: what is open is the parent's to end, the session of the process too."""
+        self.sessions, self.others = {}, {}
         self.implicit = None
         self.scopes.implicit = None
 
 
-_MAX_SESSIONS = 10_000
-"""Open sessions that are ended at exit; older ones are on their own."""
+_MAX_OPEN = 10_000
+"""Open sessions that are ended at exit, and as many calls and other scopes; older ones are on their own."""
+
+
+def _keep(book: dict[int, Open], opened: Open) -> None:
+    """Remember what the end of the process has to end."""
+    if len(book) >= _MAX_OPEN:  # somebody starts what is never ended
+        book.pop(next(iter(book)), None)
+    book[id(opened)] = opened
+
 
 _implicit_lock = RLock()
 _recorders: WeakSet[Recorder] = WeakSet()
