@@ -38,6 +38,8 @@ class Unpriced:
             return Cost(None, reason=reason)
         kind = (call.provider or "?", call.response_model or call.request_model or "?", reason)
         self._count(kind)
+        if call.ending == "abandoned" and call.first_chunk_s is None:  # cut off: nobody could have asked
+            return Cost(None, reason=reason)
         warn_once(
             f"unpriced:{':'.join(kind)}",
             "no price for a call to provider %r, model %r (%s): %s",
