@@ -6,7 +6,8 @@ is given a subclass of its own class whose `end()` calls us first and then the r
 methods are used; when the SDK offers a hook, this file goes.
 
 A span keeps a limited number of attributes and throws out the oldest, which are often the model and the
-counts. So the subclass also looks at what is set on a full span and keeps what decides the price.
+counts. So the subclass also looks at what is set on a full span and keeps what decides the price. An event
+cannot be changed once it is on a span: what it tells is redacted on its way there.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from otel_agentops.accounting import PRICE_INPUTS
 from otel_agentops.failsafe import swallowed
+from otel_agentops.processors.content import clean_event
 from otel_agentops.processors.room import is_full
 
 if TYPE_CHECKING:
@@ -97,8 +99,14 @@ def _subclass(kind: Any) -> type:
             _keep(self, attributes)
         kind.set_attributes(self, attributes)
 
+    def add_event(self: Any, name: Any, attributes: Any = None, timestamp: Any = None) -> None:
+        if attributes and _HOOKS in vars(self):
+            attributes = _clean(self, name, attributes)
+        kind.add_event(self, name, attributes, timestamp)
+
     members = {
         "end": end,
+        "add_event": add_event,
         "set_attribute": set_attribute,
         "set_attributes": set_attributes,
         "__module__": kind.__module__,
@@ -107,6 +115,14 @@ def _subclass(kind: Any) -> type:
     }
     _classes[kind] = type(kind.__name__, (kind,), members)
     return _classes[kind]
+
+
+def _clean(span: Any, name: Any, attributes: Any) -> Any:
+    try:
+        return clean_event(span, name, attributes)
+    except Exception as error:  # noqa: BLE001 - what the event holds is the emitter's business
+        swallowed("looking at an event", error)
+        return attributes
 
 
 def _wrap_instance(span: Any, hooks: tuple[Hook, ...]) -> None:

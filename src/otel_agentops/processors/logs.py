@@ -8,6 +8,7 @@ from opentelemetry.sdk._logs import LogRecordProcessor
 
 from otel_agentops.accounting import PRICE_INPUTS
 from otel_agentops.failsafe import swallowed
+from otel_agentops.processors.content import clean_attributes, clean_value
 from otel_agentops.semconv import dialects
 from otel_agentops.spans import current
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadWriteLogRecord
 
     from otel_agentops.accounting import Place
+    from otel_agentops.spans import Redactor
 
 __all__ = ["AgentOpsLogProcessor"]
 
@@ -29,9 +31,10 @@ class AgentOpsLogProcessor(LogRecordProcessor):
 
     What a record says while its span is open is taken as if it stood on the span, where the span does not
     say it itself: counts and models for the price, messages for the digest. Nothing is written to the
-    span for it but what the accounting writes anyway, and no record is changed or exported.
+    span for it but what the accounting writes anyway, and nothing is exported. Secrets in records of the
+    GenAI conventions are taken out by the rules of `init(redact=)`, for processors added after this one.
 
-    Add it to the logger provider, and `AgentOpsSpanProcessor` to the tracer provider.
+    Add it to the logger provider before the exporters, and `AgentOpsSpanProcessor` to the tracer provider.
     """
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
@@ -44,6 +47,8 @@ class AgentOpsLogProcessor(LogRecordProcessor):
             place = recorder.calls.at(record.span_id)
             if place is not None:
                 _listen(place, record)
+            if recorder.cleans_spans:
+                _clean(record, recorder.encoder.redactor)
         except Exception as error:  # noqa: BLE001 - logging must go on whatever happens to us
             swallowed("listening to a log record", error)
 
@@ -53,6 +58,20 @@ class AgentOpsLogProcessor(LogRecordProcessor):
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Nothing is waiting."""
         return True
+
+
+def _clean(record: LogRecord, redactor: Redactor) -> None:
+    """Take secrets out of a record with content."""
+    attributes = record.attributes or {}
+    name = record.event_name or attributes.get("event.name")
+    if not isinstance(name, str) or not name.startswith("gen_ai."):
+        return
+    body = clean_value(record.body, redactor)
+    if body != record.body:
+        record.body = body
+    found = clean_attributes(attributes, redactor)
+    if found:
+        record.attributes = {**attributes, **found}
 
 
 def _listen(place: Place, record: LogRecord) -> None:

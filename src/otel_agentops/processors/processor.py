@@ -19,6 +19,7 @@ from otel_agentops.accounting import (
     tool_call,
 )
 from otel_agentops.failsafe import swallowed
+from otel_agentops.processors.content import clean_span
 from otel_agentops.processors.ending import attributes_of, before_end
 from otel_agentops.processors.room import write
 from otel_agentops.semconv import own
@@ -48,7 +49,8 @@ class AgentOpsSpanProcessor(SpanProcessor):
     instrumentation that is known here, its cost is computed, written and added to the totals before it
     ends; a call that several spans tell of is counted once. Names of the conventions that the emitter
     does not write are added; what it wrote is never changed, except for a cost that it estimated itself,
-    which is kept as `otel_agentops.cost.emitter_usd`. Our own spans are passed over.
+    which is kept as `otel_agentops.cost.emitter_usd`, and for secrets in content, which are taken out by
+    the rules of `init(redact=)`. Our own spans are passed over.
 
     It exports nothing and may be added to any provider, before or after the exporters.
     """
@@ -104,7 +106,23 @@ def _account(span: Span, end_time: int | None) -> None:
     span_id = span.get_span_context().span_id
     scope = recorder.scopes.forget(span_id)
     place = recorder.calls.ending(span_id) or Place("", 0, None)  # forgotten among too many
-    attributes = told = attributes_of(span)
+    attributes = attributes_of(span)
+    try:
+        _settle(recorder, span, attributes, scope, place, end_time)
+    finally:
+        if recorder.cleans_spans:
+            clean_span(span, attributes, recorder.encoder.redactor)
+
+
+def _settle(
+    recorder: Recorder,
+    span: Span,
+    attributes: dict[str, Any],
+    scope: Scope | None,
+    place: Place,
+    end_time: int | None,
+) -> None:
+    told = attributes
     if place.heard:
         told = {**place.heard, **attributes}
     call, inner = model_call(told, place.emitter), place.inner

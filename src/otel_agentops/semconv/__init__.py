@@ -1,6 +1,7 @@
 """Names only: the profiles of the conventions, our own names, and who answers at which host."""
 
 from otel_agentops.semconv import dialects, emitters, own
+from otel_agentops.semconv.contents import AI_MARKS, is_content
 from otel_agentops.semconv.metrics import (
     FINDINGS,
     OURS,
@@ -13,6 +14,7 @@ from otel_agentops.semconv.profiles import DEFAULT_PROFILE, PROFILES, START_FIEL
 from otel_agentops.semconv.providers import maker_of, provider_name, provider_of_host
 
 __all__ = [
+    "AI_MARKS",
     "DEFAULT_PROFILE",
     "FINDINGS",
     "OURS",
@@ -26,6 +28,7 @@ __all__ = [
     "Profile",
     "dialects",
     "emitters",
+    "is_content",
     "maker_of",
     "own",
     "provider_name",

@@ -19,10 +19,12 @@ from otel_agentops.spans.loose import attach_loosely
 from otel_agentops.spans.opened import Open, OpenCall, OpenScope
 from otel_agentops.spans.proxy import Proxy
 from otel_agentops.spans.recorder import SCOPE_NAME, Recorder, new_session_id
+from otel_agentops.spans.redact import FAILED, Redactor
 from otel_agentops.spans.scripts import wants_session
 from otel_agentops.spans.steps import Steps, run_coroutine, run_generator
 
 __all__ = [
+    "FAILED",
     "SCOPE_NAME",
     "Carried",
     "Following",
@@ -33,6 +35,7 @@ __all__ = [
     "Proxy",
     "Reader",
     "Recorder",
+    "Redactor",
     "Steps",
     "at_end",
     "attach_loosely",

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from otel_agentops.failsafe import swallowed
 from otel_agentops.spans.json_text import to_json
-from otel_agentops.spans.secrets import BUILT_IN, Rule, has_run, replace_with
+from otel_agentops.spans.secrets import BUILT_IN, Rule, replace_with, suspicious_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["Redactor"]
+__all__ = ["FAILED", "Redactor"]
 
-_FAILED = "[REDACTED:failed]"
+FAILED = "[REDACTED:failed]"
 """Stands for a text that the program's own function failed on: rather nothing than a secret."""
 
 _STRUCTURE = frozenset({"role", "type", "finish_reason", "modality", "mime_type"})
@@ -41,16 +41,25 @@ class Redactor:
         self._rules = tuple(rules)
         self._given = tuple(rule for rule in rules if not rule.own)
         self._hints = _gated(hint for rule in rules for hint in rule.hints if not rule.run)
-        self._run_hints = tuple(hint for rule in rules for hint in rule.hints if rule.run)
+        self._run_hints = tuple(hint.encode() for rule in rules for hint in rule.hints if rule.run)
         self._looks = tuple(rule.looks for rule in rules if rule.looks is not None)
         self._always = any(not rule.hints and rule.looks is None for rule in rules)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is ever taken out."""
+        return not self._rules
 
     def suspects(self, text: str) -> bool:
         """Whether something may have to be replaced; false for most texts, and quick."""
         for gate, hints in self._hints:
             if gate in text and any(hint in text for hint in hints):
                 return True
-        if self._run_hints and has_run(text) and any(hint in text for hint in self._run_hints):
+        if (
+            self._run_hints
+            and (words := suspicious_words(text))
+            and any(hint in words for hint in self._run_hints)
+        ):
             return True
         return self._always or any(looks(text) is not None for looks in self._looks)
 
@@ -68,7 +77,7 @@ class Redactor:
         if isinstance(value, str):
             return self._string(value, rules)
         if isinstance(value, dict | list) and depth >= _DEPTH:
-            return _FAILED
+            return FAILED
         if isinstance(value, dict):
             return {
                 _apply(self._given, key): self._value(
@@ -130,6 +139,6 @@ def _guarded(function: Callable[[str], str]) -> Callable[[str], str]:
             raise TypeError(f"the function given as redact= returned {type(seen).__name__}, not str")
         except Exception as error:  # noqa: BLE001 - theirs may raise anything; the text must not be written
             swallowed("redacting with the program's function", error)
-            return _FAILED
+            return FAILED
 
     return replace

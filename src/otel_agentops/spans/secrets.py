@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["BUILT_IN", "Rule", "has_run", "replace_with"]
+__all__ = ["BUILT_IN", "Rule", "replace_with", "suspicious_words"]
 
 
 class Rule(NamedTuple):
@@ -27,7 +27,7 @@ class Rule(NamedTuple):
         replace: The text with what was found replaced by a mark.
         hints: Texts one of which must occur for the rule to find anything; empty: unknown.
         looks: A quick search that is true where the rule may find something; None where hints tell.
-        run: Whether what it finds has 16 characters of `has_run` in a row, so that a text without is clean.
+        run: Whether what it finds is among the `suspicious_words`, so that a text without any is clean.
         own: Whether the program's own function replaces; it is not asked about the structure of messages.
     """
 
@@ -64,9 +64,38 @@ _IN_RUN = bytes(
 )
 
 
-def has_run(text: str) -> bool:
-    """Whether a text has 16 characters in a row that keys are made of; few texts do, and it is quick."""
-    return _RUN in text.encode(errors="replace").translate(_IN_RUN)
+_BEFORE = 16
+"""Bytes before such a run that may tell of it, as `Bearer ` does."""
+
+
+_SEPARATED = bytes(code if chr(code).isascii() and chr(code).isalnum() else ord(" ") for code in range(256))
+
+
+def suspicious_words(text: str) -> bytes:
+    """The words of a text that may be keys, with what stands before each; empty for nearly all texts.
+
+    A key has 16 characters in a row that keys are made of, which few words have, and begins, or its part
+    after a hyphen and the like does, as one of those that are known.
+    """
+    written = text.encode(errors="replace")
+    shape = written.translate(_IN_RUN)
+    begin = shape.find(_RUN)
+    if begin < 0:
+        return b""
+    words: list[bytes] = []
+    while begin >= 0:
+        end = shape.find(b" ", begin)
+        if end < 0:
+            end = len(shape)
+        words.append(written[max(0, begin - _BEFORE) : end])
+        begin = shape.find(_RUN, end)
+    found = b" ".join(words)
+    parts = found.translate(_SEPARATED).split()
+    starts = {part[:2] for part in parts}
+    if b"\\" in found:  # the escapes of JSON, as in "\\nsk-" and "\\u2028sk-"
+        starts.update(part[1:3] for part in parts)
+        starts.update(part[5:7] for part in parts)
+    return b"" if _STARTS.isdisjoint(starts) else found
 
 
 # --- keys and tokens ---
@@ -107,6 +136,11 @@ _PREFIXED: tuple[tuple[str, str], ...] = (
     ("dop_v1_", r"[0-9a-f]{64}"),  # DigitalOcean
 )
 """How keys of vendors begin, and what follows; a digit must be among it, or it is a word."""
+
+_STARTS = frozenset(
+    start.encode()[:2]
+    for start in (*(prefix for prefix, _ in _PREFIXED), "eyJ", "Be", "be", "BE", "Ba", "ba", "BA")
+)
 
 
 def _prefixed(prefix: str, rest: str) -> Rule:
@@ -150,8 +184,8 @@ _KEYS = (
     Rule(_private_keys, ("-----BEGIN ",)),
     # JSON web tokens: two objects in base64 and a signature
     _grouped(("eyJ",), r"(?<![\w.-])(?P<before>)eyJ[\w-]{8,}+\.eyJ[\w-]{8,}+\.[\w-]*+"),
-    _grouped(("earer ", "EARER "), r"(?i:(?P<before>\bbearer )) *+[\w.~+/=-]{16,}+"),
-    _grouped(("asic ", "ASIC "), r"(?i:(?P<before>\bbasic )) *+[A-Za-z0-9+/]{16,}+={0,2}"),
+    _grouped(("earer ", "EARER "), r"(?i:(?P<before>\bbearer )) {0,8}+[\w.~+/=-]{16,}+"),
+    _grouped(("asic ", "ASIC "), r"(?i:(?P<before>\bbasic )) {0,8}+[A-Za-z0-9+/]{16,}+={0,2}"),
     # user and password, and secrets in the query, of URLs
     _grouped(("@",), r"(?P<before>://)[^\s/?#@\"'<>]{1,256}(?P<after>@)", run=False),
     _grouped(
