@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from decimal import Decimal
 from typing import Any
 
@@ -219,3 +220,78 @@ def test_a_meter_provider_that_is_set_later() -> None:
         [sys.executable, "-c", GLOBAL], check=True, capture_output=True, text=True, timeout=60, env=os.environ
     )
     assert done.stdout.strip().splitlines()[-1] == "[0.00063]"
+
+
+def durations(data: Any) -> int:
+    """How many calls were measured."""
+    return sum(
+        point.count
+        for resource in (data.resource_metrics if data else ())
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        if metric.name == "gen_ai.client.operation.duration"
+        for point in metric.data.data_points
+    )
+
+
+@pytest.mark.parametrize("calls", [1, 21, 500])
+def test_every_measurement_is_there_when_somebody_looks(captured: Captured, calls: int) -> None:
+    """Few that wait, as many as are handed over at once, and many more."""
+    for _ in range(calls):
+        ask("a")
+    assert durations(captured.metrics) == calls
+
+
+def test_collecting_while_calls_end(captured: Captured) -> None:
+    """Nobody waits for anybody, and nothing is measured twice or lost."""
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            _ = captured.metrics
+
+    looking = threading.Thread(target=look)
+    asking = [threading.Thread(target=lambda: [ask("a") for _ in range(200)]) for _ in range(4)]
+    for thread in (looking, *asking):
+        thread.start()
+    for thread in asking:
+        thread.join(60)
+    done.set()
+    looking.join(10)
+    assert not any(thread.is_alive() for thread in (looking, *asking))
+    assert durations(captured.metrics) == 800
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_tells_its_own_measurements() -> None:
+    """What waited in the parent when it forked is the parent's to tell."""
+    program = """
+import os, sys
+import otel_agentops as ao
+from otel_agentops.testing import capture
+
+def ask():
+    with ao.model_call(provider="openai", model="gpt-4o-mini", messages="a") as call:
+        call.response(model="gpt-4o-mini")
+
+def count(data):
+    return sum(
+        point.count for resource in (data.resource_metrics if data else ())
+        for scope in resource.scope_metrics for metric in scope.metrics
+        if metric.name == "gen_ai.client.operation.duration" for point in metric.data.data_points
+    )
+
+with capture(auto_session=False) as captured:
+    for _ in range(5):
+        ask()
+    child = os.fork()
+    if child == 0:
+        ask()
+        os._exit(count(captured.metrics))
+    told = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    print(told, count(captured.metrics))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.split() == ["1", "5"]

@@ -38,7 +38,7 @@ class Instruments:
     ) -> None:
         self._meter = metrics.get_meter("otel_agentops", version, meter_provider, profile.schema_url)
         self._known: dict[tuple[Any, ...], tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {}
-        self._made: dict[str, Callable[[float, dict[str, Any]], None]] = {}
+        self._made: dict[str, Callable[..., None]] = {}
         names = profile.metrics
         self._duration = self._make(names.duration)
         self._other = self._make(names.other_duration)
@@ -52,7 +52,7 @@ class Instruments:
         self.sums = sums_of(meter_provider, self._meter)
         self._agent_calls = tuple((field, self._make(metric)) for field, metric in names.agent_calls)
 
-    def _make(self, metric: Metric) -> Callable[[float, dict[str, Any]], None]:
+    def _make(self, metric: Metric) -> Callable[..., None]:
         if metric.name not in self._made:
             if metric.instrument == "counter":
                 self._made[metric.name] = self._meter.create_counter(
@@ -74,14 +74,15 @@ class Instruments:
         common, sent, received = self._attributes(call)
         with_error = self._with(common, call.error_type)
         inference = call.operation in _INFERENCE
-        (self._duration if inference else self._other)(duration_s, with_error)
+        measure = self.sums.measure
+        measure(self._duration if inference else self._other, duration_s, with_error)
         if inference and call.first_chunk_s is not None:
-            self._first_chunk(call.first_chunk_s, common)
+            measure(self._first_chunk, call.first_chunk_s, common)
         usage = call.usage if call.counted is None else call.counted
         if self._usage is not None and usage is not None and call.operation != "fetch_response":
             for tokens, attributes in ((usage.input_tokens, sent), (usage.output_tokens, received)):
                 if tokens is not None:
-                    self._usage(tokens, attributes)
+                    measure(self._usage, tokens, attributes)
         if self._counters and inference:
             self._tokens(usage, common, with_error)
 
@@ -122,9 +123,9 @@ class Instruments:
         """`latest`: counters by modality, 0 of modality `unknown` when nothing came back."""
         for field, add in self._counters:
             for modality, tokens in _by_modality(usage, field):
-                add(tokens, {**common, "gen_ai.token.modality": modality})
+                self.sums.measure(add, tokens, {**common, "gen_ai.token.modality": modality})
         for field, record in self._histograms:
-            record((getattr(usage, field) if usage is not None else None) or 0, with_error)
+            self.sums.measure(record, (getattr(usage, field) if usage is not None else None) or 0, with_error)
 
     def finding(self, finding: Finding, scope: Scope | None) -> None:
         """Count a new finding."""
