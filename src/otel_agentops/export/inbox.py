@@ -6,15 +6,36 @@ spans to leave. Whatever is handed over here is therefore handed over by operati
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from otel_agentops.export.counts import Counts
-    from otel_agentops.export.wire import EncodedSpan
+from otel_agentops.export.wire import EncodedSpan, encode
+from otel_agentops.failsafe import swallowed
 
-__all__ = ["Inbox", "Waiters"]
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from otel_agentops.export.counts import Counts
+
+__all__ = ["Inbox", "Waiters", "encoded"]
+
+_AT_ONCE = 64
+"""Spans that are encoded in one go: a millisecond, in which other threads may have to wait."""
+_MOST_RAW = 512
+"""Spans whose size nobody knows yet."""
+
+
+def encoded(span: ReadableSpan, counts: Counts) -> EncodedSpan | None:
+    """An ended span; one that cannot be written is counted and costs no other."""
+    try:
+        return encode(span)
+    except Exception as error:  # noqa: BLE001 - as said
+        counts.add("ended", 1)
+        counts.drop("could not be encoded", 1)
+        swallowed("encoding a span", error)
+        return None
 
 
 class Inbox:
@@ -29,9 +50,10 @@ class Inbox:
 
     def __init__(self, soon_bytes: int) -> None:
         self._soon_bytes = soon_bytes
-        self._spans: deque[EncodedSpan | int] = deque()
+        self._spans: deque[ReadableSpan | EncodedSpan | int] = deque()
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._bytes = 0
+        self._raw = 0
         self._asleep = False
         self.held = 0
 
@@ -45,10 +67,32 @@ class Inbox:
             self._asleep, self._bytes = False, 0
             self._bell.put(None)
 
-    def take(self) -> list[EncodedSpan | int]:
-        """Everything so far: spans, and the sizes of those in the store."""
-        self.held = 0
-        return [self._spans.popleft() for _ in range(len(self._spans))]
+    @property
+    def full(self) -> bool:
+        """Whether so many wait to be encoded that the thread seems to be kept from it."""
+        return len(self._spans) >= _MOST_RAW
+
+    def put_raw(self, span: ReadableSpan) -> None:
+        """Hand over a span that is still to be encoded."""
+        self._spans.append(span)
+        self._raw += 1
+        if self._asleep or self._raw >= _AT_ONCE:
+            self._asleep, self._raw = False, 0
+            self._bell.put(None)
+
+    def take(self, counts: Counts) -> list[EncodedSpan | int]:
+        """Everything so far, counted and encoded: spans, and the sizes of those in the store."""
+        self.held = self._raw = 0
+        found: list[EncodedSpan | int] = []
+        for number in range(1, len(self._spans) + 1):
+            span = self._spans.popleft()
+            known = span if isinstance(span, EncodedSpan | int) else encoded(span, counts)
+            if known is not None:
+                found.append(known)
+            if number % _AT_ONCE == 0:
+                time.sleep(0)  # whoever waits for the interpreter may go first
+        counts.add("ended", len(found))
+        return found
 
     def ring(self) -> None:
         """Wake the thread."""

@@ -18,12 +18,14 @@ from otel_agentops.export.agenda import KEEP_AGAIN_S, SLOW_S, Agenda, Limits
 from otel_agentops.export.answers import Answer, Verdict
 from otel_agentops.export.batches import Batch, Queue, new_id
 from otel_agentops.export.courier import Courier
-from otel_agentops.export.inbox import Inbox, Waiters
+from otel_agentops.export.inbox import Inbox, Waiters, encoded
 from otel_agentops.export.wire import request
 from otel_agentops.failsafe import swallowed, warn_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from opentelemetry.sdk.trace import ReadableSpan
 
     from otel_agentops.export.answers import Transport
     from otel_agentops.export.counts import Counts
@@ -109,8 +111,18 @@ class Sender:
 
     # --- for the threads of the program ---
 
+    def ended(self, span: ReadableSpan) -> None:
+        """Take over a span that has just ended; the thread encodes it, unless it must be written at once."""
+        if self._at_once or self._inbox.full or self._over.is_set():
+            if (now := encoded(span, self.counts)) is not None:
+                self.put(now)
+            return
+        if self._thread is None:
+            self._start_if_possible()
+        self._inbox.put_raw(span)
+
     def put(self, span: EncodedSpan) -> None:
-        """Take a span over."""
+        """Take a span over that is encoded."""
         if self._over.is_set() or self._inbox.held > self._limits.queue_bytes:
             self._put_late(span)
             return
@@ -211,11 +223,7 @@ class Sender:
 
     def _take_in(self) -> None:
         """What has come in; those that are in the store are numbers."""
-        found = self._inbox.take()
-        if not found:
-            return
-        self.counts.add("ended", len(found))
-        for span in found:
+        for span in self._inbox.take(self.counts):
             if isinstance(span, int):
                 self._agenda.came(span, time.monotonic())
             else:

@@ -21,8 +21,7 @@ from otel_agentops.export.otlp import PACK_BYTES, connect
 from otel_agentops.export.segments import supported
 from otel_agentops.export.sender import Sender
 from otel_agentops.export.store import Store, private_directory
-from otel_agentops.export.wire import encode
-from otel_agentops.failsafe import failsafe, swallowed, warn_once
+from otel_agentops.failsafe import failsafe, warn_once
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +100,7 @@ def _store(config: Config, destination: Destination, counts: Counts) -> Store | 
 
 
 class SpoolProcessor(SpanProcessor):
-    """Encodes each span once, when it ends, and sees to it that it arrives or is counted.
+    """Has each span encoded, once, and sees to it that it arrives or is counted.
 
     What a collector does not take at once is kept: in memory, and in files where the settings allow it. A
     later process on the same machine sends what an earlier one left. A span may arrive more than once.
@@ -113,18 +112,10 @@ class SpoolProcessor(SpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         """Take a span over; neither waits nor raises."""
-        try:
-            context = span.context
-            if context is not None and not context.trace_flags.sampled:
-                return
-            encoded = encode(span)
-        except Exception as error:  # noqa: BLE001 - one span must not cost the program anything
-            self.sender.counts.add("ended", 1)
-            self.sender.counts.drop("could not be encoded", 1)
-            swallowed("encoding a span", error)
-            return
         with failsafe("handing over a span"):
-            self.sender.put(encoded)
+            context = span.context
+            if context is None or context.trace_flags.sampled:
+                self.sender.ended(span)
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Whether the collector took everything in time."""
