@@ -208,7 +208,8 @@ for again in range(3):
         reader = InMemoryMetricReader()
         metrics.set_meter_provider(MeterProvider([reader]))
     ao.shutdown()
-for metric in reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics:
+scopes = reader.get_metrics_data().resource_metrics[0].scope_metrics
+for metric in [metric for scope in scopes for metric in scope.metrics]:
     if metric.name == "otel_agentops.cost_usd":
         print([round(point.value, 6) for point in metric.data.data_points])
 """
