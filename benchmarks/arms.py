@@ -57,6 +57,12 @@ def _joined() -> None:
 
 
 def _chat() -> Callable[[], Any]:
+    completions, messages = stub.client().chat.completions, stub.messages
+    return lambda: completions.create(model=stub.MODEL, messages=messages(), temperature=0.2, max_tokens=256)
+
+
+def _again() -> Callable[[], Any]:
+    """A loop: nothing but one prompt."""
     completions = stub.client().chat.completions
     return lambda: completions.create(
         model=stub.MODEL, messages=stub.MESSAGES, temperature=0.2, max_tokens=256
@@ -64,11 +70,11 @@ def _chat() -> Callable[[], Any]:
 
 
 def _stream(ask: bool = True, known_host: bool = False) -> Callable[[], Any]:
-    completions = stub.client(known_host).chat.completions
+    completions, messages = stub.client(known_host).chat.completions, stub.messages
     more = {"stream_options": {"include_usage": True}} if ask else {}
 
     def call() -> None:
-        for _ in completions.create(model=stub.MODEL, messages=stub.MESSAGES, stream=True, **more):
+        for _ in completions.create(model=stub.MODEL, messages=messages(), stream=True, **more):
             pass
 
     return call
@@ -184,6 +190,8 @@ def _nothing(function: Any) -> Any:
 ARMS: dict[str, Callable[[str], Arm]] = {
     "chat.bare": _bare(_chat),
     "chat.joined": _beside(_chat),
+    "chat.again_bare": _bare(_again),
+    "chat.again": _beside(_again),
     "chat.same": _raw_same("same_chat", _chat),
     "chat.own": _own(_chat),
     "chat.spool": _spooled("outage"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.driver import Plan, Result, Row, main, over, ratio, run, same_signals
 
-BARE = "chat.bare"
+BARE, AGAIN_BARE = "chat.bare", "chat.again_bare"
 PLAN = Plan(groups=5, rounds=15, block=125, warm=300)
 
 
@@ -13,6 +13,7 @@ def measure() -> Result:
     same_signals("chat.joined", "chat.same")
     arms = ("chat.joined", "chat.same", "chat.own", "chat.spool", "chat.crash", "chat.plain")
     groups = run((BARE, *arms), PLAN)
+    loop = run((AGAIN_BARE, "chat.again"), PLAN)
     rows = [
         Row(
             "joined to the program's provider / raw SDK writing the same, whole process",
@@ -47,6 +48,13 @@ def measure() -> Result:
     ):
         rows.append(Row(f"{name}: us a call, whole process", over(groups, arm, BARE, "total"), 1))
         rows.append(Row(f"{name}: us a call, calling thread", over(groups, arm, BARE, "call"), 1))
+    rows.append(
+        Row(
+            "joined, one prompt again and again (a loop): us a call, calling thread",
+            over(loop, "chat.again", AGAIN_BARE, "call"),
+            1,
+        )
+    )
     return Result("chat", "Chat call, 1 KB prompt", rows)
 
 

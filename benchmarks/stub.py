@@ -6,6 +6,7 @@ real method, and the call that is not instrumented costs next to nothing.
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 MODEL = "gpt-4o-mini"
@@ -18,6 +19,14 @@ MESSAGES = [
     {"role": "user", "content": (_LINE * 13)[:1024]},
 ]
 """A prompt of 1 KB."""
+_REST = MESSAGES[1]["content"][8:]
+_turns = count()
+
+
+def messages() -> list[dict[str, str]]:
+    """A prompt of 1 KB that was not sent before, as those of a program are not: else it is a loop."""
+    return [MESSAGES[0], {"role": "user", "content": f"{next(_turns):08d}{_REST}"}]
+
 
 _USAGE = {
     "prompt_tokens": 240,
