@@ -62,6 +62,7 @@ class Config:
         propagate_threads: Whether threads run inside the scope that they are started in.
         baggage: Whether session and user are taken from, and put into, the baggage of requests.
         instrument: Names of the libraries to instrument; None means all that are known.
+        gate: Names of the libraries whose calls are only checked, as somebody else makes their spans.
         disabled: Names never to instrument (`OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`).
         traces: Names of span exporters, by `OTEL_TRACES_EXPORTER`.
         metrics: Names of metric exporters, by `OTEL_METRICS_EXPORTER`; None is `otlp`, or nothing where
@@ -102,6 +103,7 @@ class Config:
     propagate_threads: bool = False
     baggage: bool = False
     instrument: tuple[str, ...] | None = None
+    gate: tuple[str, ...] = ()
     disabled: tuple[str, ...] = ()
     traces: tuple[str, ...] = ("otlp",)
     metrics: tuple[str, ...] | None = None
@@ -278,6 +280,7 @@ _ARGUMENTS: dict[str, Callable[[str, Any], Any]] = {
     "propagate_threads": _flag,
     "baggage": _flag,
     "instrument": _names,
+    "gate": _names,
     "spool": _flag,
     "spool_directory": _text,
     "durability": _DURABILITY,
@@ -312,6 +315,7 @@ _VARIABLES: tuple[tuple[str, str, Callable[[str, Any], Any]], ...] = (
     ("OTEL_AGENTOPS_PROPAGATE_THREADS", "propagate_threads", _flag),
     ("OTEL_AGENTOPS_BAGGAGE", "baggage", _flag),
     ("OTEL_AGENTOPS_INSTRUMENT", "instrument", _names),
+    ("OTEL_AGENTOPS_GATE", "gate", _names),
     ("OTEL_AGENTOPS_SPOOL", "spool", _flag),
     ("OTEL_AGENTOPS_SPOOL_DIRECTORY", "spool_directory", _text),
     ("OTEL_AGENTOPS_SPOOL_MAX_BYTES", "spool_max_bytes", _SPOOL_BYTES),

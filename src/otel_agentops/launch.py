@@ -77,7 +77,7 @@ def attach() -> None:
     if config.config_file is not None:
         names = {point.name for point in entry_points(group="opentelemetry_configurator")}
         providers.declare(config, applied=bool(names) and config.configurator in {None, *names})
-    wanted = registry.wanted(config.instrument, config.disabled, strict=False)
+    wanted = registry.wanted_by(config)
     _waiting = start = Start(config, wanted)
     if not providers.await_span(config, start):
         start()

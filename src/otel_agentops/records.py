@@ -129,6 +129,8 @@ class ModelCall(Record):
         invalid_usage: Whether what was recorded as token counts cannot be any; `usage` is then None.
         flags: Remarks on how the record was read, which make its cost an estimate.
         duplicate: Whether another record of the same call was counted already; this one costs nothing.
+        shows_prompt: Whether it is the first record of its call that has a digest, though not the first.
+        spent: Whether it was counted already, without a span; this one only learns what it costs.
         counted: The part of `usage` that is counted here, where calls inside explain the rest; None
             for all of it.
         cache_hit: True when a cache of the framework answered instead of the provider; costs nothing.
@@ -183,6 +185,8 @@ class ModelCall(Record):
     invalid_usage: bool = False
     flags: tuple[str, ...] = ()
     duplicate: bool = False
+    shows_prompt: bool = False
+    spent: bool = False
     counted: Usage | None = None
     takes_back: int = 0
     place: Any = None

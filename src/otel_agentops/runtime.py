@@ -94,6 +94,7 @@ def init(
     price_rules: Sequence[Price | Alias | Adjust] = (),
     price_hook: Callable[[ModelCall], Decimal | None] | None = None,
     instrument: Iterable[str] | None = None,
+    gate: Iterable[str] | None = None,
     exporters: Sequence[SpanExporter | str] = (),
     tracer_provider: TracerProvider | None = None,
     meter_provider: MeterProvider | None = None,
@@ -134,13 +135,13 @@ def init(
         price_rules: Rules in code, which win over those in files.
         price_hook: Asked first about each call; returns US dollars, or None to pass.
         instrument: Names of libraries to instrument; all that are known when None.
+        gate: Names of libraries, or `all`, whose calls are only checked, since others make their spans.
         exporters: Where spans go, instead of `OTEL_TRACES_EXPORTER`: names, URLs, exporter objects.
         tracer_provider: Write to this provider instead of the global one.
         meter_provider: The same for metrics.
         digest_key: Key of the prompt digests; set it to compare them between processes.
         exit_timeout_s: Seconds that the end of the process may wait for the last spans (default 2).
-        flush_on_sigterm: Send the last spans also when SIGTERM ends the process (default: yes); only for
-            a pipeline of ours, and only where the program does not handle SIGTERM itself.
+        flush_on_sigterm: Send what our pipeline has also at SIGTERM, if nobody handles that (default: yes).
         propagate_threads: Run threads inside the session or agent that they are started in (default: no).
         spool: Keep spans that cannot be sent in files, and send them later, where we build the provider.
         spool_directory: Where to keep them.
@@ -171,11 +172,12 @@ def init(
         propagate_threads=propagate_threads,
         baggage=baggage,
         instrument=instrument,
+        gate=gate,
         spool=spool,
         spool_directory=spool_directory,
         durability=durability,
     )
-    wanted = registry.wanted(config.instrument, config.disabled, strict=instrument is not None)
+    wanted = registry.wanted_by(config, strict=(instrument, gate) != (None, None))
     exporters = (exporters,) if isinstance(exporters, str) else tuple(exporters)
     watch = heard(on_finding, budgets)
     for given, method in ((tracer_provider, "get_tracer"), (meter_provider, "get_meter")):
@@ -190,7 +192,7 @@ def init(
         book = price_book(config, tuple(price_rules), price_hook, strict=prices is not None)
         runtime = _start(config, book, wanted, exporters, tracer_provider, meter_provider, **watch)
     registry.drop_others(wanted)  # those of the launcher, which knows the variables alone
-    registry.install(wanted)
+    registry.install(wanted, config.gate)
     providers.prepare()
     return runtime
 
@@ -209,10 +211,10 @@ def launch(
     with _lock:
         if _runtime is not None and not (again and _runtime.launched):
             return
-        wanted = registry.wanted(config.instrument, config.disabled, strict=False)
+        wanted = registry.wanted_by(config)
         book = price_book(config)
         _start(config, book, [], (), tracer_provider, meter_provider, launched=True)
-    registry.install(wanted)
+    registry.install(wanted, config.gate)
     providers.prepare([module for instrumentor in registry.loaded() for module in instrumentor.modules])
     registry.when_imported(lambda name: book.warm(name, time.time_ns()))
 

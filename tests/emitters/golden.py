@@ -22,15 +22,15 @@ _LONGEST = 160
 _WHOLE = ("gen_ai.usage.raw", "langfuse.", "mlflow.", "ai.response.providerMetadata")
 
 
-def run(name: str, *options: str) -> dict[str, Any]:
-    """What a program of `emitters.programs` printed.
+def run(name: str, *options: str, module: str = "programs") -> dict[str, Any]:
+    """What a program of `emitters.programs`, or of another module, printed.
 
     Raises:
         subprocess.CalledProcessError: It failed; its output holds why.
     """
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "DD_"))}
     done = subprocess.run(
-        [sys.executable, "-m", "emitters.programs", name, *options],
+        [sys.executable, "-m", f"emitters.{module}", name, *options],
         cwd=TESTS,
         env=kept,
         check=True,

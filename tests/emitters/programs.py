@@ -134,7 +134,11 @@ def call_langchain(setup: Setup) -> None:
 # --- one function an emitter ---
 
 
-def _instrumented(module: str, kind: str, call: Callable[[Setup], None]) -> Callable[[Setup], None]:
+def instrumented(
+    module: str, kind: str, call: Callable[[Setup], object] = lambda _: None
+) -> Callable[[Setup], None]:
+    """A program that switches an instrumentation on, and goes on with another one."""
+
     def run(setup: Setup) -> None:
         import importlib
 
@@ -143,10 +147,6 @@ def _instrumented(module: str, kind: str, call: Callable[[Setup], None]) -> Call
         call(setup)
 
     return run
-
-
-def _nothing(_: Setup) -> None:
-    """For emitters that are only switched on."""
 
 
 def _all(*programs: Callable[[Setup], None]) -> Callable[[Setup], None]:
@@ -167,8 +167,8 @@ def pydantic_ai(setup: Setup) -> None:
     _run_pydantic_agents(setup)
 
 
-def logfire_pydantic_ai(setup: Setup) -> None:
-    """The same, and the provider SDKs, on a provider that Logfire made."""
+def configure_logfire(setup: Setup) -> None:
+    """Let Logfire make the provider."""
     import logfire
 
     logfire.configure(
@@ -181,6 +181,11 @@ def logfire_pydantic_ai(setup: Setup) -> None:
     )
     logfire.instrument_pydantic_ai()
     logfire.instrument_openai()
+
+
+def logfire_pydantic_ai(setup: Setup) -> None:
+    """The same, and the provider SDKs, on a provider that Logfire made."""
+    configure_logfire(setup)
     _run_pydantic_agents(setup)
     call_openai(setup)
 
@@ -214,14 +219,19 @@ OPENLIT_PRICES = {
 """Wrong on purpose: what OpenLIT makes of them is its own estimate."""
 
 
-def openlit(setup: Setup) -> None:
-    """OpenLIT, which reports its own estimate as the cost."""
+def start_openlit() -> None:
+    """Switch OpenLIT on."""
     import openlit
 
     with tempfile.NamedTemporaryFile("w", suffix=".json") as prices:
         json.dump(OPENLIT_PRICES, prices)
         prices.flush()
         openlit.init(disable_metrics=True, disable_batch=True, pricing_json=prices.name)
+
+
+def openlit(setup: Setup) -> None:
+    """OpenLIT, which reports its own estimate as the cost."""
+    start_openlit()
     call_openai(setup)
     client = setup.anthropic()
     for body in setup.answers.requests("/v1/messages"):  # of streams it loses what was cached
@@ -230,7 +240,7 @@ def openlit(setup: Setup) -> None:
 
 def autogen(setup: Setup) -> None:
     """AutoGen: spans of its runtime and agents, none of model calls; those come from OpenInference."""
-    _instrumented(_OI + "openai", "OpenAIInstrumentor", _nothing)(setup)
+    instrumented(_OI + "openai", "OpenAIInstrumentor")(setup)
     from autogen_agentchat.agents import AssistantAgent
     from autogen_ext.models.openai import OpenAIChatCompletionClient
 
@@ -302,25 +312,25 @@ def ag2(setup: Setup) -> None:
 _OTEL = "opentelemetry.instrumentation."
 _OI = "openinference.instrumentation."
 PROGRAMS: dict[str, tuple[tuple[str, ...], Callable[[Setup], None]]] = {
-    "openllmetry-openai": (OPENAI, _instrumented(_OTEL + "openai", "OpenAIInstrumentor", call_openai)),
+    "openllmetry-openai": (OPENAI, instrumented(_OTEL + "openai", "OpenAIInstrumentor", call_openai)),
     "openllmetry-anthropic": (
         ANTHROPIC,
-        _instrumented(_OTEL + "anthropic", "AnthropicInstrumentor", call_anthropic),
+        instrumented(_OTEL + "anthropic", "AnthropicInstrumentor", call_anthropic),
     ),
     "openllmetry-langchain": (
         OPENAI + ANTHROPIC,
-        _instrumented(_OTEL + "langchain", "LangchainInstrumentor", call_langchain),
+        instrumented(_OTEL + "langchain", "LangchainInstrumentor", call_langchain),
     ),
-    "openinference-openai": (OPENAI, _instrumented(_OI + "openai", "OpenAIInstrumentor", call_openai)),
+    "openinference-openai": (OPENAI, instrumented(_OI + "openai", "OpenAIInstrumentor", call_openai)),
     "openinference-anthropic": (
         ANTHROPIC,
-        _instrumented(_OI + "anthropic", "AnthropicInstrumentor", call_anthropic),
+        instrumented(_OI + "anthropic", "AnthropicInstrumentor", call_anthropic),
     ),
     "openinference-langchain": (
         OPENAI + ANTHROPIC,
-        _instrumented(_OI + "langchain", "LangChainInstrumentor", call_langchain),
+        instrumented(_OI + "langchain", "LangChainInstrumentor", call_langchain),
     ),
-    "genai-openai": (OPENAI, _instrumented(_OTEL + "genai.openai", "OpenAIInstrumentor", call_openai)),
+    "genai-openai": (OPENAI, instrumented(_OTEL + "genai.openai", "OpenAIInstrumentor", call_openai)),
     "native-anthropic": (ANTHROPIC, native_anthropic),
     "pydantic-ai": (OPENAI + ANTHROPIC, pydantic_ai),
     "logfire": (OPENAI + ANTHROPIC, logfire_pydantic_ai),
@@ -332,32 +342,32 @@ PROGRAMS: dict[str, tuple[tuple[str, ...], Callable[[Setup], None]]] = {
     "three-vendors-openai": (
         OPENAI,
         _all(
-            _instrumented(_OTEL + "openai", "OpenAIInstrumentor", _nothing),
-            _instrumented(_OI + "openai", "OpenAIInstrumentor", _nothing),
-            _instrumented(_OTEL + "genai.openai", "OpenAIInstrumentor", call_openai),
+            instrumented(_OTEL + "openai", "OpenAIInstrumentor"),
+            instrumented(_OI + "openai", "OpenAIInstrumentor"),
+            instrumented(_OTEL + "genai.openai", "OpenAIInstrumentor", call_openai),
         ),
     ),
     "three-vendors-anthropic": (
         ANTHROPIC,
         _all(
-            _instrumented(_OTEL + "anthropic", "AnthropicInstrumentor", _nothing),
-            _instrumented(_OI + "anthropic", "AnthropicInstrumentor", call_anthropic),
+            instrumented(_OTEL + "anthropic", "AnthropicInstrumentor"),
+            instrumented(_OI + "anthropic", "AnthropicInstrumentor", call_anthropic),
         ),
     ),
     "langchain-and-providers": (
         OPENAI + ANTHROPIC,
         _all(
-            _instrumented(_OI + "openai", "OpenAIInstrumentor", _nothing),
-            _instrumented(_OTEL + "openai", "OpenAIInstrumentor", _nothing),
-            _instrumented(_OTEL + "langchain", "LangchainInstrumentor", _nothing),
-            _instrumented(_OI + "langchain", "LangChainInstrumentor", call_langchain),
+            instrumented(_OI + "openai", "OpenAIInstrumentor"),
+            instrumented(_OTEL + "openai", "OpenAIInstrumentor"),
+            instrumented(_OTEL + "langchain", "LangchainInstrumentor"),
+            instrumented(_OI + "langchain", "LangChainInstrumentor", call_langchain),
         ),
     ),
     "ours-and-vendors": (
         OPENAI,
         _all(
-            _instrumented(_OTEL + "openai", "OpenAIInstrumentor", _nothing),
-            _instrumented(_OTEL + "genai.openai", "OpenAIInstrumentor", _nothing),
+            instrumented(_OTEL + "openai", "OpenAIInstrumentor"),
+            instrumented(_OTEL + "genai.openai", "OpenAIInstrumentor"),
             ours,
             call_openai,
         ),
@@ -366,8 +376,8 @@ PROGRAMS: dict[str, tuple[tuple[str, ...], Callable[[Setup], None]]] = {
         OPENAI,
         _all(
             ours,
-            _instrumented(_OTEL + "openai", "OpenAIInstrumentor", _nothing),
-            _instrumented(_OTEL + "genai.openai", "OpenAIInstrumentor", _nothing),
+            instrumented(_OTEL + "openai", "OpenAIInstrumentor"),
+            instrumented(_OTEL + "genai.openai", "OpenAIInstrumentor"),
             call_openai,
         ),
     ),

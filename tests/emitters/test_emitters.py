@@ -1,79 +1,41 @@
-"""Real emitters, driven by the real SDKs on recorded answers: every call counted once, at its price."""
+"""Real emitters, driven by the real SDKs on recorded answers: every call counted once, at its price.
+
+Each row of the table in `docs/emitters.md` is made anew by these runs.
+"""
 
 from __future__ import annotations
 
 from decimal import Decimal
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import pytest
 
+from emitters import table
 from emitters.billing import Billed, billed
 from emitters.golden import run
-
-NEEDS: dict[str, tuple[str, ...]] = {
-    "openllmetry-openai": ("opentelemetry-instrumentation-openai",),
-    "openllmetry-anthropic": ("opentelemetry-instrumentation-anthropic",),
-    "openllmetry-langchain": ("opentelemetry-instrumentation-langchain", "langchain-anthropic"),
-    "openinference-openai": ("openinference-instrumentation-openai",),
-    "openinference-anthropic": ("openinference-instrumentation-anthropic",),
-    "openinference-langchain": ("openinference-instrumentation-langchain", "langchain-anthropic"),
-    "genai-openai": ("opentelemetry-instrumentation-genai-openai",),
-    "native-anthropic": ("anthropic>=2",),
-    "pydantic-ai": ("pydantic-ai-slim",),
-    "logfire": ("logfire", "pydantic-ai-slim"),
-    "openlit": ("openlit",),
-    "autogen": ("autogen-agentchat", "openinference-instrumentation-openai"),
-    "mcp": ("mcp", "autogen-agentchat"),
-    "strands": ("strands-agents",),
-    "ag2": ("ag2",),
-    "three-vendors-openai": (
-        "opentelemetry-instrumentation-openai",
-        "openinference-instrumentation-openai",
-        "opentelemetry-instrumentation-genai-openai",
-    ),
-    "three-vendors-anthropic": (
-        "opentelemetry-instrumentation-anthropic",
-        "openinference-instrumentation-anthropic",
-    ),
-    "langchain-and-providers": (
-        "opentelemetry-instrumentation-langchain",
-        "openinference-instrumentation-langchain",
-        "langchain-anthropic",
-    ),
-    "ours-and-vendors": (
-        "opentelemetry-instrumentation-openai",
-        "opentelemetry-instrumentation-genai-openai",
-    ),
-    "vendors-and-ours": (
-        "opentelemetry-instrumentation-openai",
-        "opentelemetry-instrumentation-genai-openai",
-    ),
-}
-"""Programs, and the distributions without which each is skipped, perhaps with the least major version."""
+from emitters.turns import ROUNDS, TURNS
 
 
-@pytest.fixture(scope="module", params=NEEDS)
+def _skip(name: str) -> None:
+    reason = table.missing(name)
+    if reason is not None:
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="module", params=table.EMITTERS)
 def ran(request: pytest.FixtureRequest) -> dict[str, Any]:
     """What one program printed."""
-    for need in NEEDS[request.param]:
-        name, _, least = need.partition(">=")
-        try:
-            found = version(name)
-        except PackageNotFoundError:
-            pytest.skip(f"{name} is not installed")
-        if int(found.partition(".")[0]) < int(least or 0):
-            pytest.skip(f"{name} {found} is too old")
-    return run(request.param)
+    _skip(request.param)
+    return {"name": request.param, **run(request.param)}
 
 
-def counted(ran: dict[str, Any]) -> list[Decimal]:
-    """Costs on all spans, smallest first."""
-    return sorted(
-        Decimal(repr(span["attributes"]["gen_ai.usage.cost"]))
-        for span in ran["spans"]
-        if span["attributes"].get("gen_ai.usage.cost")
-    )
+@pytest.fixture(scope="module", params=TURNS)
+def went(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """What one program printed that goes round and round."""
+    _skip(request.param)
+    found = table.go_round(request.param)
+    assert found is not None
+    return {"name": request.param, **found}
 
 
 def test_the_session_is_what_the_provider_billed(ran: dict[str, Any]) -> None:
@@ -102,8 +64,8 @@ def test_the_budget_has_what_was_not_billed(ran: dict[str, Any]) -> None:
 def test_every_call_has_its_cost_on_one_span(ran: dict[str, Any]) -> None:
     """The costs on the exported spans are those of the answers, one by one."""
     answers: list[Billed] = [billed(each) for each in ran["served"]]
-    expected = sorted(each.cost_usd for each in answers)
-    assert [float(each) for each in counted(ran)] == pytest.approx([float(e) for e in expected], rel=1e-12)
+    expected = sorted(float(each.cost_usd) for each in answers)
+    assert table.counted(ran) == pytest.approx(expected, rel=1e-12)
 
 
 def test_every_span_is_in_the_session(ran: dict[str, Any]) -> None:
@@ -111,3 +73,33 @@ def test_every_span_is_in_the_session(ran: dict[str, Any]) -> None:
     spans = [span for span in ran["spans"] if span["scope"] != "otel_agentops"]
     assert spans
     assert {span["attributes"].get("session.id") for span in spans} == {"the session"}
+
+
+def test_what_the_page_says_of_the_books(ran: dict[str, Any]) -> None:
+    """The first half of the row in the docs is what this run has proven."""
+    made = table.row(ran["name"], ran, None).split(" | ")[:5]
+    assert table.rows()[table.EMITTERS[ran["name"]][0]].split(" | ")[:5] == made
+
+
+def test_a_loop_is_on_the_spans_of_the_emitter(went: dict[str, Any]) -> None:
+    """With the gate each round from the third on is marked, as one loop and nothing else."""
+    loop = went["gate"]["loop"]
+    assert loop["findings"] == ["repeated_prompt"]
+    assert loop["marked"] == [["repeated_prompt"]] * (ROUNDS - 2)
+    assert (loop["served"], loop["calls"], loop["stopped"]) == (ROUNDS, ROUNDS, [])
+
+
+def test_a_budget_stops_the_next_call(went: dict[str, Any]) -> None:
+    """With the gate the call beyond the budget is not sent, and the program gets the exception."""
+    assert table.stopped(went["gate"]["budget"]), went["gate"]["budget"]
+
+
+def test_a_budget_warns_without_the_gate(went: dict[str, Any]) -> None:
+    """Calls that nobody can stop are counted, and it is told when they are too many."""
+    assert table.warned(went["alone"]["budget"]), went["alone"]["budget"]
+
+
+def test_what_the_page_says_of_loops_and_budgets(went: dict[str, Any]) -> None:
+    """The second half of the row in the docs is what this run has proven."""
+    made = table.watched(went)
+    assert tuple(table.rows()[table.EMITTERS[went["name"]][0]].strip("| ").split(" | ")[5:]) == made

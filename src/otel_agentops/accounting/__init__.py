@@ -4,8 +4,8 @@ from otel_agentops.accounting.budgets import Budget, BudgetExceeded
 from otel_agentops.accounting.digest import digest, digest_of_arguments, take_digest
 from otel_agentops.accounting.findings import Finding, LoopDetected
 from otel_agentops.accounting.ledger import Entry, Ledger
-from otel_agentops.accounting.once import Calls, Place
-from otel_agentops.accounting.others import reasons_of, tool_call
+from otel_agentops.accounting.once import GATE, Calls, Place
+from otel_agentops.accounting.others import reasons_of, tool_call, was_refused
 from otel_agentops.accounting.pipeline import Stage, free_failure, stages, tool_entry
 from otel_agentops.accounting.purses import Budgets
 from otel_agentops.accounting.readers import (
@@ -20,6 +20,7 @@ from otel_agentops.accounting.scopes import Scope, Scopes
 from otel_agentops.accounting.watcher import Watcher, fingerprint
 
 __all__ = [
+    "GATE",
     "PRICE_INPUTS",
     "Budget",
     "BudgetExceeded",
@@ -48,4 +49,5 @@ __all__ = [
     "take_digest",
     "tool_call",
     "tool_entry",
+    "was_refused",
 ]

@@ -19,11 +19,14 @@ from typing import TYPE_CHECKING, Any
 from otel_agentops.records import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from otel_agentops.records import ModelCall
 
-__all__ = ["Calls", "Place"]
+__all__ = ["GATE", "Calls", "Place"]
+
+GATE = "otel_agentops.gate"
+"""Stands for the emitter of calls that are counted without a span."""
 
 _MAX_SPANS = 100_000
 _MAX_TRACES = 2_048
@@ -53,6 +56,7 @@ class Place:
         below: Calls counted inside it so far; None for none.
         end_ns: UTC end that the emitter gives, in nanoseconds; 0 for now.
         inner: A call of ours that this span tells of; None for none.
+        gate: A call that was checked before it was sent, inside of which this span is; None for none.
         root: Whether its span has no local parent.
         heard: Attributes that log records about the call had.
         said: Messages that log records say were sent.
@@ -65,6 +69,7 @@ class Place:
     below: list[_Counted] | None = None
     end_ns = 0
     inner: ModelCall | None = None
+    gate: Any = None
     counted = False
     answered = False
     refused = False
@@ -84,11 +89,33 @@ class Place:
             # a chain of ended spans must not live on for ever
             self.parent = parent if depth < _DEPTH else None
 
+    @property
+    def looked_at(self) -> bool:
+        """Whether this is inside a span whose call was looked at when it started: it is the same one."""
+        around = self.parent
+        while around is not None:
+            if around.inner is not None and around.inner.step is not None:
+                return True
+            around = around.parent
+        return False
+
 
 class _Counted:
     """A call that was counted."""
 
-    __slots__ = ("embeds", "emitters", "end_ns", "failed", "models", "response_id", "start_ns", "usage")
+    __slots__ = (
+        "digested",
+        "embeds",
+        "emitters",
+        "end_ns",
+        "failed",
+        "findings",
+        "models",
+        "response_id",
+        "spanless",
+        "start_ns",
+        "usage",
+    )
 
     def __init__(self, call: ModelCall, emitter: str, start_ns: int, end_ns: int) -> None:
         self.emitters = [emitter]
@@ -99,6 +126,9 @@ class _Counted:
         self.usage = call.usage
         self.embeds = _embeds(call)
         self.failed = call.error_type is not None
+        self.digested = call.digest is not None
+        self.spanless = emitter == GATE  # the first span that tells of it gets its cost
+        self.findings = call.findings if self.spanless else None
 
 
 class Calls:
@@ -133,6 +163,10 @@ class Calls:
         else:
             live[span_id] = place = Place(emitter, trace_id, None)
             place.root = True
+
+    def expect_several(self) -> None:
+        """Calls are counted without spans, too: a span may tell of one of these."""
+        self._several = True
 
     def at(self, span_id: int) -> Place | None:
         """Where a live span stands; None for one that is not known."""
@@ -201,12 +235,22 @@ class Calls:
             if same is not None:
                 same.emitters.append(place.emitter)
                 same.end_ns = max(same.end_ns, end_ns)
-                call.duplicate = True
+                self._duplicate(call, (same,))
                 place.below = [*(place.below or ()), same]
                 return
             counted = _Counted(call, place.emitter, start_ns, end_ns)
             place.below = [counted] if place.below is None else [*place.below, counted]
             self._remember(counted, place)
+
+    def _duplicate(self, call: ModelCall, counted: Sequence[_Counted]) -> None:
+        if all(each.spanless for each in counted):
+            call.spent, call.findings = True, counted[0].findings
+            for each in counted:
+                each.spanless = False
+            return
+        call.duplicate = True
+        if call.digest is not None and not any(each.digested for each in counted):
+            call.shows_prompt = counted[0].digested = True
 
     def _nested(self, call: ModelCall, place: Place, below: list[_Counted]) -> None:
         for counted in below:
@@ -222,7 +266,7 @@ class Calls:
             if not any(_same_answer(call, each) for each in below):
                 rest = _rest(call.usage, below)
         if rest is None:
-            call.duplicate = True
+            self._duplicate(call, below)
         else:
             call.counted = rest
             call.flags = (*call.flags, "nested_rest")

@@ -8,9 +8,11 @@ from otel_agentops.accounting.digest import digest_of_arguments
 from otel_agentops.records import ToolCall
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-__all__ = ["reasons_of", "tool_call"]
+    from otel_agentops.records import ModelCall
+
+__all__ = ["reasons_of", "tool_call", "was_refused"]
 
 _TOOLS: tuple[tuple[str, str, str, str, str], ...] = (
     (
@@ -59,6 +61,25 @@ def tool_call(attributes: Mapping[str, Any], span_name: str, failed: bool, key: 
                 tool.ending = "complete"
             return tool
     return None
+
+
+def was_refused(call: ModelCall, events: Iterable[Any]) -> bool:
+    """Whether a span tells of a call that was stopped before it was sent, by a budget or as part of a loop.
+
+    Args:
+        call: As it was read from the span.
+        events: Of the span; exceptions are recorded there.
+    """
+    if call.error_type is not None and call.error_type.endswith(_REFUSALS):
+        return True
+    return any(
+        str((each.attributes or {}).get("exception.type", "")).endswith(_REFUSALS)
+        for each in events
+        if each.name == "exception"
+    )
+
+
+_REFUSALS = ("BudgetExceeded", "LoopDetected")
 
 
 def reasons_of(attributes: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -49,7 +49,7 @@ def add_to_ledger(scopes: Scopes) -> Stage:
     """A stage that adds the call to the totals of the scopes around it."""
 
     def add(call: ModelCall, scope: Scope | None, _start_ns: int) -> None:
-        if call.operation == "fetch_response" or call.duplicate:
+        if call.operation == "fetch_response" or call.duplicate or call.spent:
             return
         cost = call.cost.usd if call.cost is not None else None
         rest = call.counted

@@ -218,7 +218,7 @@ class Budgets:
             return
         used = Amount(repeats=held.amount.repeats if held is not None else 0)
         priced = call.cost is not None and call.cost.usd is not None
-        if not call.duplicate:
+        if not (call.duplicate or call.spent):
             usage = call.usage if call.counted is None else call.counted
             if usage is not None:
                 used.tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0)
@@ -231,7 +231,7 @@ class Budgets:
             over = [
                 (purse, limit) for purse in purses if not purse.told and (limit := purse.over) is not None
             ]
-        if not priced and not call.duplicate and not free_failure(call):
+        if not priced and not (call.duplicate or call.spent) and not free_failure(call):
             self._unpriced(call, purses)
         for purse, limit in over:
             self._beyond(purse, limit, scope, stoppable=held is not None)
@@ -246,6 +246,13 @@ class Budgets:
             purse.refuses = True
         else:
             _asked(purse, limit)
+
+    def free(self, record: ModelCall) -> None:
+        """A call was sent, but is counted elsewhere: what it held is free again."""
+        if record.held is not None:
+            with self._lock:
+                self._release(record.held)
+            record.held = None
 
     def tool_ended(self, tool: ToolCall, scope: Scope | None) -> None:
         """A tool has run in `scope`."""

@@ -218,17 +218,28 @@ class Watcher:
         if call.step is not None:
             outcome = _failure(call.error_type) if call.ending == "error" else _ANSWERED
             self._end(call, scope, outcome, call.request_model or "model")
-        elif call.duplicate:
+        elif call.duplicate or call.spent:
+            if call.shows_prompt:
+                self._foreign_call(call, scope, start_ns)
             return
-        elif call.span_id and call.digest is not None and call.operation not in _NOT_WATCHED:
-            token = hash((call.digest, call.request_model, call.seed)) & _EVEN
-            outcome = _failure(call.error_type) if call.ending == "error" else _ANSWERED
-            self._foreign(token, call, scope, start_ns, outcome, call.request_model or "model")
+        else:
+            self._foreign_call(call, scope, start_ns)
         for kind in silent_failures(call):
             name = call.response_model or call.request_model or "model"
             span_id = call.step.span_id if call.step is not None else call.span_id
             found = self.silent(kind, name, span_id, scope)
             call.findings = [*(call.findings or ()), found]
+
+    def _foreign_call(self, call: ModelCall, scope: Scope | None, start_ns: int) -> None:
+        if (
+            call.span_id
+            and call.digest is not None
+            and call.operation not in _NOT_WATCHED
+            and not (call.place is not None and call.place.looked_at)
+        ):
+            token = hash((call.digest, call.request_model, call.seed)) & _EVEN
+            outcome = _failure(call.error_type) if call.ending == "error" else _ANSWERED
+            self._foreign(token, call, scope, start_ns, outcome, call.request_model or "model")
 
     def tool_ended(self, tool: ToolCall, scope: Scope | None, span_id: int) -> None:
         """A tool has run, in `scope`."""

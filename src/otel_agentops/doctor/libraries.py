@@ -23,7 +23,7 @@ _OURS = "otel-agentops"
 
 def look(config: Config) -> Iterator[Finding]:
     """Each library that can be instrumented: whether it is, by whom, and what it lacks."""
-    wanted = registry.wanted(config.instrument, config.disabled, strict=False)
+    wanted = registry.wanted_by(config)
     for instrumentor in registry.every():
         package = instrumentor.package
         number = installed(package)

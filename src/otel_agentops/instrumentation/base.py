@@ -37,7 +37,7 @@ from otel_agentops.instrumentation.layers import layers_of
 from otel_agentops.instrumentation.methods import Method, Pending, method_around
 from otel_agentops.instrumentation.quiet import quiet
 from otel_agentops.instrumentation.switches import TargetState, suppressed
-from otel_agentops.spans import current, follow, start_annotated, start_inside, waiting
+from otel_agentops.spans import current, follow, start_annotated, start_gated, start_inside, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,11 +104,16 @@ class Instrumentor:
     Args:
         name: What `instrument()` and the settings call it.
         targets: Its methods; one that this version of the library lacks is passed over.
+        only_gate: Whether its calls are only ever checked, as somebody else makes their spans.
+
+    Attributes:
+        gate: Whether calls are only checked: against budgets and for loops, without a span of ours.
     """
 
-    def __init__(self, name: str, targets: tuple[Target, ...]) -> None:
+    def __init__(self, name: str, targets: tuple[Target, ...], only_gate: bool = False) -> None:
         self.name = name
         self.targets = targets
+        self.only_gate = self.gate = only_gate
         self.active = False
         self._patches: dict[Target, _Patch] = {}
         self._hooked: set[str] = set()
@@ -331,6 +336,13 @@ def _wrapper(target: Target, instrumentor: Instrumentor, patch: _Patch) -> Calla
     return coroutine if inspect.iscoroutinefunction(method) else sync
 
 
+def _open(recorder: Recorder, call: ModelCall, gate: bool) -> OpenCall | None:
+    annotated = start_annotated(recorder, call)
+    if annotated is not None:
+        return annotated
+    return start_gated(recorder, call) if gate else recorder.start_call(call)
+
+
 class _Begin:
     """Start a call, or find that this one is not ours to record.
 
@@ -345,7 +357,8 @@ class _Begin:
     def __call__(
         self, resource: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[OpenCall, dict[str, Any], Conceal | None] | None:
-        if not self._instrumentor.active or self._patch.retired or suppressed():
+        gate = self._instrumentor.gate
+        if not self._instrumentor.active or self._patch.retired or suppressed(gate):
             return None
         target, conceal = self._target, None
         try:
@@ -361,8 +374,8 @@ class _Begin:
             if target.amend is not None:
                 kwargs, conceal = target.amend(resource, kwargs, recorder)
             if layer is None:
-                opened = start_annotated(recorder, call) or recorder.start_call(call)
-                return opened, kwargs, conceal
+                opened = _open(recorder, call, gate)
+                return None if opened is None else (opened, kwargs, conceal)
             return start_inside(recorder, layer, call, capture), kwargs, conceal
         except Refusal:
             raise

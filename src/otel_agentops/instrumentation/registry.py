@@ -11,10 +11,12 @@ import wrapt
 
 from otel_agentops.config import OWN_NAMES, ConfigError
 from otel_agentops.failsafe import failsafe, warn_once
+from otel_agentops.instrumentation.switches import Gateable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from otel_agentops.config import Config
     from otel_agentops.instrumentation.switches import Instrumentation
 
 __all__ = [
@@ -27,11 +29,14 @@ __all__ = [
     "instrumentor",
     "loaded",
     "wanted",
+    "wanted_by",
     "when_imported",
 ]
 
 GROUP = "otel_agentops_instrumentor"
 """Group of the entry points."""
+GATES = "otel_agentops_gate"
+"""Group of those that only check calls; they are used when they are named."""
 
 _loaded: dict[str, Instrumentation] = {}
 _lock = RLock()
@@ -42,11 +47,16 @@ def _known() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=GROUP)}
 
 
+@cache
+def _nameable() -> dict[str, EntryPoint]:
+    return {**{point.name: point for point in entry_points(group=GATES)}, **_known()}
+
+
 def instrumentor(name: str) -> Instrumentation:
     """The instrumentor of a known name, always the same one."""
     with _lock:
         if name not in _loaded:
-            _loaded[name] = _known()[name].load()
+            _loaded[name] = _nameable()[name].load()
         return _loaded[name]
 
 
@@ -64,11 +74,19 @@ def every() -> list[Instrumentation]:
     return found
 
 
-def install(names: Iterable[str]) -> None:
-    """Switch these on; one that fails costs no other."""
+def install(names: Iterable[str], gate: Iterable[str] = ()) -> None:
+    """Switch these on; one that fails costs no other.
+
+    Args:
+        names: From `wanted`.
+        gate: Those of them whose calls are only checked.
+    """
     for name in names:
         with failsafe(f"instrumenting {name}"):
-            instrumentor(name).instrument()
+            found = instrumentor(name)
+            if isinstance(found, Gateable):
+                found.gate = found.only_gate or name in gate or not _ALL.isdisjoint(gate)
+            found.instrument()
 
 
 def await_import(names: Iterable[str], act: Callable[[], object]) -> None:
@@ -109,7 +127,14 @@ def checked(names: tuple[str, ...]) -> list[Instrumentation]:
     return [instrumentor(name) for name in wanted(names, (), strict=True)] if names else []
 
 
-def wanted(names: tuple[str, ...] | None, disabled: tuple[str, ...], strict: bool) -> list[str]:
+def wanted_by(config: Config, strict: bool = False) -> list[str]:
+    """Names that the settings ask for, those to be checked only included; see `wanted`."""
+    return wanted(config.instrument, config.disabled, strict, config.gate)
+
+
+def wanted(
+    names: tuple[str, ...] | None, disabled: tuple[str, ...], strict: bool, gate: tuple[str, ...] = ()
+) -> list[str]:
     """Names to instrument.
 
     Args:
@@ -117,19 +142,40 @@ def wanted(names: tuple[str, ...] | None, disabled: tuple[str, ...], strict: boo
         disabled: Never these; `openai` and `otel_agentops.openai` both name ours of that library, `*` and
             `otel_agentops` all of ours.
         strict: Whether an unknown name is the developer's error; else it is reported and left out.
+        gate: Names, or `all`, of libraries whose calls are only checked.
 
     Raises:
         ConfigError: One of them is unknown.
     """
-    known = _known()
-    asked = names if names is not None else tuple(sorted(known))
+    known = _nameable()
+    asked = names if names is not None else tuple(sorted(_known()))
     for name in asked:
         if name not in known:
-            error = ConfigError("instrument", name, ", ".join(sorted(known)))
-            if strict:
-                raise error
-            warn_once("instrument", "OTEL_AGENTOPS_INSTRUMENT: %s; it is left out", error)
-    return [name for name in asked if name in known and not _off(name, disabled)]
+            _unknown("instrument", name, known, strict)
+    found = [name for name in asked if name in known] + _gated(gate, strict)
+    return [name for name in dict.fromkeys(found) if not _off(name, disabled)]
+
+
+_ALL = frozenset({"all", "*"})
+
+
+def _gated(gate: tuple[str, ...], strict: bool) -> list[str]:
+    if not gate:
+        return []
+    able = [name for name in sorted(_nameable()) if isinstance(instrumentor(name), Gateable)]
+    if not _ALL.isdisjoint(gate):
+        return able
+    for name in gate:
+        if name not in able:
+            _unknown("gate", name, [*able, "all"], strict)
+    return [name for name in gate if name in able]
+
+
+def _unknown(setting: str, name: str, known: Iterable[str], strict: bool) -> None:
+    error = ConfigError(setting, name, ", ".join(sorted(known)))
+    if strict:
+        raise error
+    warn_once(setting, "OTEL_AGENTOPS_%s: %s; it is left out", setting.upper(), error)
 
 
 def _off(name: str, disabled: tuple[str, ...]) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from opentelemetry.context import get_current
 
-__all__ = ["Instrumentation", "TargetState", "suppressed"]
+__all__ = ["Gateable", "Instrumentation", "TargetState", "suppressed"]
 
 
 class TargetState(NamedTuple):
@@ -55,10 +55,27 @@ class Instrumentation(Protocol):
         """What became of each target in this process, and who else is there."""
 
 
-def suppressed() -> bool:
-    """Whether somebody above asked instrumentations to keep quiet."""
+@runtime_checkable
+class Gateable(Protocol):
+    """What can only check calls, without spans of its own.
+
+    Attributes:
+        gate: Whether it does so now.
+        only_gate: Whether it can do nothing else.
+    """
+
+    gate: bool
+    only_gate: bool
+
+
+def suppressed(gate: bool = False) -> bool:
+    """Whether somebody above asked instrumentations to keep quiet.
+
+    Args:
+        gate: Whether the call is only to be checked; then it does not matter that somebody else records it.
+    """
     context = get_current()
-    return bool(context.get("suppress_instrumentation") or context.get(_MODELS))
+    return bool(context.get("suppress_instrumentation") or (not gate and context.get(_MODELS)))
 
 
 _MODELS = "suppress_language_model_instrumentation"

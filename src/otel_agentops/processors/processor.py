@@ -17,13 +17,14 @@ from otel_agentops.accounting import (
     prompt_of,
     reasons_of,
     tool_call,
+    was_refused,
 )
 from otel_agentops.failsafe import swallowed
 from otel_agentops.processors.content import clean_span
 from otel_agentops.processors.ending import attributes_of, before_end
 from otel_agentops.processors.room import write
 from otel_agentops.semconv import own
-from otel_agentops.spans import SCOPE_NAME, current, drain
+from otel_agentops.spans import SCOPE_NAME, current, drain, gate_around
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,6 +75,8 @@ class AgentOpsSpanProcessor(SpanProcessor):
                 around = get_current() if parent_context is None else parent_context
                 _stamp(span, scope.stamps if scope is not None else recorder.outside(around))
             recorder.calls.started(span_id, parent_id, trace_id, name)
+            if (gate := gate_around()) is not None and (place := recorder.calls.at(span_id)) is not None:
+                gate.met(place)
             before_end(span, _HOOKS)
         except Exception as error:  # noqa: BLE001 - an exception here would stop the user's own block
             swallowed("joining a span", error)
@@ -125,7 +128,9 @@ def _settle(
     told = attributes
     if place.heard:
         told = {**place.heard, **attributes}
-    call, inner = model_call(told, place.emitter), place.inner
+    call, inner = _call_of(span, told, place), place.inner
+    if place.gate is not None:
+        inner = place.gate.tell(place, call is not None, span_id) or inner
     if call is not None and not recorder.calls.unsent(place):
         place.end_ns = end_time or 0
         if inner is not None:
@@ -155,6 +160,13 @@ def _count(
     place.counted, place.answered = True, call.usage is not None
     recorder.account(call, scope, span.start_time or 0)
     write(span, recorder.encoder.foreign(call, known, recorder.complete_spans), known)
+
+
+def _call_of(span: Span, told: dict[str, Any], place: Place) -> ModelCall | None:
+    call = model_call(told, place.emitter)
+    if call is not None and call.usage is None and was_refused(call, span.events):
+        return None  # it was stopped before it was sent
+    return call
 
 
 def _tool_of(recorder: Recorder, span: Span, attributes: dict[str, Any]) -> ToolCall | None:

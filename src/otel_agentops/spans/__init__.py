@@ -13,6 +13,7 @@ from otel_agentops.spans.follow import (
     follow_stream,
     is_stream,
 )
+from otel_agentops.spans.gated import gate_around, start_gated
 from otel_agentops.spans.joined import start_inside
 from otel_agentops.spans.layers import Layer, sent_text, waiting
 from otel_agentops.spans.loose import attach_loosely
@@ -44,6 +45,7 @@ __all__ = [
     "end_streams",
     "follow",
     "follow_stream",
+    "gate_around",
     "heard",
     "is_stream",
     "leave",
@@ -53,6 +55,7 @@ __all__ = [
     "run_generator",
     "sent_text",
     "start_annotated",
+    "start_gated",
     "start_inside",
     "use",
     "waiting",

@@ -228,6 +228,12 @@ class Recorder:
             self.watcher.cancel(record)
             raise
 
+    def scope_here(self) -> Scope | None:
+        """What a call that is made here joins, if it has no span of ours; None for the process alone."""
+        if self.implicit is None:
+            self._want_session()
+        return self._where(None)[2]
+
     def account(self, call: ModelCall, scope: Scope | None, start_ns: int) -> None:
         """Put an ended call into the books, stage by stage; never raises.
 

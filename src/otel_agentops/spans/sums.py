@@ -126,6 +126,8 @@ class Sums:
         """The last stage of the accounting: a call has ended, sampled or not, ours or of others."""
         if call.operation == "fetch_response":
             return
+        if call.spent:
+            return
         if call.duplicate:
             with self._lock:
                 self._duplicates.add((call.provider or "_OTHER",), 1)

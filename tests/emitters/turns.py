@@ -1,0 +1,201 @@
+"""Agents that go round in circles under real emitters: one turn each, always the same.
+
+Run as `python -m emitters.turns NAME`, each in its own process. It prints one line of JSON: with and without
+a gate, in a loop and with a budget, what was found, on which spans, how many requests the provider got and
+what stopped the program.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from opentelemetry import trace
+
+import otel_agentops as ao
+from emitters import programs
+from emitters.programs import ANTHROPIC, OPENAI, Setup
+from emitters.served import recorded, serving
+
+Turn = Callable[[], object]
+
+ROUNDS = 5
+ALLOWED = 2
+QUESTION = "Tell me about OpenTelemetry."
+
+
+def _openai(setup: Setup) -> Turn:
+    client = setup.openai()
+    body = setup.answers.requests("/v1/chat/completions")[1]
+    return lambda: client.chat.completions.create(**body)
+
+
+def _anthropic(setup: Setup) -> Turn:
+    client = setup.anthropic()
+    body = setup.answers.requests("/v1/messages")[0]
+    return lambda: client.messages.create(**body)
+
+
+def _langchain(setup: Setup) -> Turn:
+    from langchain_openai import ChatOpenAI
+
+    model = ChatOpenAI(model="gpt-4o-mini", base_url=f"{setup.answers.url}/v1", api_key="none", max_retries=0)
+    return lambda: model.invoke(QUESTION)
+
+
+def _pydantic_ai(setup: Setup) -> Turn:
+    from pydantic_ai import Agent, InstrumentationSettings
+    from pydantic_ai.models.openai import OpenAIChatModel
+    from pydantic_ai.providers.openai import OpenAIProvider
+
+    Agent.instrument_all(InstrumentationSettings(tracer_provider=trace.get_tracer_provider()))
+    provider = OpenAIProvider(base_url=f"{setup.answers.url}/v1", api_key="none")
+    agent = Agent(OpenAIChatModel("gpt-4o-mini", provider=provider), name="writer")
+    return lambda: agent.run_sync(QUESTION)
+
+
+def _autogen(setup: Setup) -> Turn:
+    from autogen_agentchat.agents import AssistantAgent
+    from autogen_ext.models.openai import OpenAIChatCompletionClient
+
+    async def run() -> None:
+        url = f"{setup.answers.url}/v1"
+        client = OpenAIChatCompletionClient(model="gpt-4o-mini", base_url=url, api_key="none")
+        await AssistantAgent("writer", client).run(task=QUESTION)
+        await client.close()
+
+    return lambda: asyncio.run(run())
+
+
+def _strands(setup: Setup) -> Turn:
+    from strands import Agent
+    from strands.models.openai import OpenAIModel
+
+    arguments = {"base_url": f"{setup.answers.url}/v1", "api_key": "none", "max_retries": 0}
+
+    def run() -> None:
+        Agent(model=OpenAIModel(client_args=arguments, model_id="gpt-4"), callback_handler=None)(QUESTION)
+
+    return run
+
+
+def _ag2(setup: Setup) -> Turn:
+    from ag2 import Agent
+    from ag2.config import OpenAIConfig
+    from ag2.middleware import TelemetryMiddleware
+
+    def run() -> None:
+        agent = Agent(
+            "writer",
+            config=OpenAIConfig("gpt-4o-mini", base_url=f"{setup.answers.url}/v1", api_key="none"),
+            middleware=[TelemetryMiddleware(tracer_provider=setup.provider)],
+        )
+        asyncio.run(agent.ask(QUESTION))
+
+    return run
+
+
+def _under(*instrumentors: tuple[str, str]) -> Callable[[Setup], object]:
+    def switch_on(setup: Setup) -> None:
+        for module, kind in instrumentors:
+            programs.instrumented(module, kind)(setup)
+
+    return switch_on
+
+
+_OTEL = "opentelemetry.instrumentation."
+_OI = "openinference.instrumentation."
+_OLL_OPENAI = (_OTEL + "openai", "OpenAIInstrumentor")
+_OI_OPENAI = (_OI + "openai", "OpenAIInstrumentor")
+_GENAI_OPENAI = (_OTEL + "genai.openai", "OpenAIInstrumentor")
+_OLL_ANTHROPIC = (_OTEL + "anthropic", "AnthropicInstrumentor")
+_OI_ANTHROPIC = (_OI + "anthropic", "AnthropicInstrumentor")
+_OLL_LANGCHAIN = (_OTEL + "langchain", "LangchainInstrumentor")
+_OI_LANGCHAIN = (_OI + "langchain", "LangChainInstrumentor")
+
+TURNS: dict[str, tuple[str, Callable[[Setup], object], Callable[[Setup], Turn]]] = {
+    "openllmetry-openai": ("openai", _under(_OLL_OPENAI), _openai),
+    "openllmetry-anthropic": ("anthropic", _under(_OLL_ANTHROPIC), _anthropic),
+    "openllmetry-langchain": ("openai", _under(_OLL_LANGCHAIN), _langchain),
+    "openinference-openai": ("openai", _under(_OI_OPENAI), _openai),
+    "openinference-anthropic": ("anthropic", _under(_OI_ANTHROPIC), _anthropic),
+    "openinference-langchain": ("openai", _under(_OI_LANGCHAIN), _langchain),
+    "genai-openai": ("openai", _under(_GENAI_OPENAI), _openai),
+    "native-anthropic": ("anthropic", _under(), _anthropic),
+    "pydantic-ai": ("openai", _under(), _pydantic_ai),
+    "logfire": ("openai", programs.configure_logfire, _pydantic_ai),
+    "openlit": ("openai", lambda _: programs.start_openlit(), _openai),
+    "autogen": ("openai", _under(_OI_OPENAI), _autogen),
+    "strands": ("openai", _under(), _strands),
+    "ag2": ("openai", _under(), _ag2),
+    "three-vendors-openai": ("openai", _under(_OLL_OPENAI, _OI_OPENAI, _GENAI_OPENAI), _openai),
+    "three-vendors-anthropic": ("anthropic", _under(_OLL_ANTHROPIC, _OI_ANTHROPIC), _anthropic),
+    "langchain-and-providers": (
+        "openai",
+        _under(_OI_OPENAI, _OLL_OPENAI, _OLL_LANGCHAIN, _OI_LANGCHAIN),
+        _langchain,
+    ),
+}
+"""The library before which the gate stands, what switches the emitter on, and what makes the turn."""
+
+
+def main(name: str) -> None:
+    """Go round, without the gate and with it, and say what came of it."""
+    library, switch_on, make = TURNS[name]
+    with serving(recorded(*OPENAI, *ANTHROPIC)) as answers:
+        setup = Setup(answers, accounting=True)
+        ao.init(tracer_provider=setup.provider, auto_session=False, instrument=[])
+        switch_on(setup)
+        found = {"alone": _rounds(setup, make(setup))}
+        ao.shutdown()
+        ao.init(tracer_provider=setup.provider, auto_session=False, instrument=[], gate=[library])
+        # anew, since some clients remember the methods that they found when they were made
+        found["gate"] = _rounds(setup, make(setup))
+    sys.stdout.write("\n" + json.dumps(found) + "\n")
+
+
+def _rounds(setup: Setup, turn: Turn) -> dict[str, Any]:
+    budgets = {"loop": None, "budget": ao.Budget(calls=ALLOWED)}
+    return {name: _round(setup, turn, budget) for name, budget in budgets.items()}
+
+
+def _round(setup: Setup, turn: Turn, budget: ao.Budget | None) -> dict[str, Any]:
+    setup.spans.clear()
+    before = len(setup.answers.served)
+    stopped: BaseException | None = None
+    with ao.session("s", budget=budget) as session:
+        try:
+            for _ in range(ROUNDS):
+                turn()
+        except Exception as error:
+            stopped = error
+    setup.provider.force_flush()
+    marked = [
+        list(span.attributes["otel_agentops.finding.kinds"])
+        for span in setup.spans.get_finished_spans()
+        if span.attributes.get("otel_agentops.finding.kinds")
+        and span.instrumentation_scope.name != "otel_agentops"
+    ]
+    return {
+        "findings": sorted({finding.kind for finding in session.findings}),
+        "marked": marked,
+        "served": len(setup.answers.served) - before,
+        "calls": session.total.model_calls,
+        "stopped": _names(stopped),
+    }
+
+
+def _names(error: BaseException | None) -> list[str]:
+    """The exception that the program saw, and what it was raised from."""
+    found: list[str] = []
+    while error is not None:
+        found.append(type(error).__name__)
+        error = error.__cause__ or error.__context__
+    return found
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
