@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import tempfile
 from typing import TYPE_CHECKING, Any
@@ -309,6 +310,38 @@ def ag2(setup: Setup) -> None:
     asyncio.run(agent.ask("Tell me about OpenTelemetry."))
 
 
+def crew(setup: Setup) -> Any:
+    """A crew of CrewAI: two agents, two tasks. It writes no spans; a listener of ours makes them."""
+    os.environ.update(CREWAI_DISABLE_TELEMETRY="true", CREWAI_DISABLE_TRACKING="true")
+    from crewai import LLM, Agent, Crew, Task
+
+    agents = [
+        Agent(
+            role=role,
+            goal="write",
+            backstory="a writer",
+            llm=LLM(model="openai/gpt-4o-mini", base_url=f"{setup.answers.url}/v1", api_key="none"),
+        )
+        for role in ("writer", "editor")
+    ]
+    tasks = [
+        Task(description="Tell me about OpenTelemetry.", expected_output="text", agent=agent)
+        for agent in agents
+    ]
+    return Crew(agents=agents, tasks=tasks)
+
+
+def crewai(setup: Setup) -> None:
+    """CrewAI, with the listener."""
+    from crewai.events import crewai_event_bus
+
+    from emitters.crewai_listener import Spans
+
+    Spans()
+    crew(setup).kickoff()
+    crewai_event_bus.flush()
+
+
 _OTEL = "opentelemetry.instrumentation."
 _OI = "openinference.instrumentation."
 PROGRAMS: dict[str, tuple[tuple[str, ...], Callable[[Setup], None]]] = {
@@ -339,6 +372,7 @@ PROGRAMS: dict[str, tuple[tuple[str, ...], Callable[[Setup], None]]] = {
     "mcp": (OPENAI, mcp),
     "strands": (OPENAI + ANTHROPIC, strands),
     "ag2": (OPENAI, ag2),
+    "crewai": (OPENAI, crewai),
     "three-vendors-openai": (
         OPENAI,
         _all(

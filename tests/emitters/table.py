@@ -1,12 +1,13 @@
 """The table of `docs/emitters.md`: what was proven with each emitter, by the runs that prove it.
 
-`python -m emitters.table` writes the rows of all emitters that are installed, `--row NAME` prints one.
+`python -m emitters.table [NAME ...]` writes the rows of these emitters, or of all that are installed.
 `test_emitters.py` makes every row anew and holds the page to it.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from decimal import Decimal
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -44,6 +45,7 @@ EMITTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "mcp": ("MCP, its own spans", ("mcp", "autogen-agentchat")),
     "strands": ("Strands, its own spans", ("strands-agents",)),
     "ag2": ("AG2, its own spans", ("ag2",)),
+    "crewai": ("CrewAI, with a listener", ("crewai",)),
     "three-vendors-openai": (
         "OpenLLMetry, OpenInference and OpenTelemetry: openai",
         (
@@ -179,11 +181,12 @@ def rows() -> dict[str, str]:
     return found
 
 
-def write() -> None:
-    """Make the rows of all emitters that are installed, and put them on the page."""
+def write(names: Iterable[str]) -> None:
+    """Make the rows of these emitters, as far as they are installed, and put them on the page."""
     known = rows()
-    for name, (title, _) in EMITTERS.items():
+    for name in names:
         if missing(name) is None:
+            title = EMITTERS[name][0]
             known[title] = row(name, run(name), go_round(name))
             sys.stdout.write(known[title] + "\n")
     before, _, rest = PAGE.read_text("utf-8").partition(HEAD)
@@ -194,7 +197,4 @@ def write() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--row"]:
-        sys.stdout.write(row(sys.argv[2], run(sys.argv[2]), go_round(sys.argv[2])) + "\n")
-    else:
-        write()
+    write(sys.argv[1:] or EMITTERS)

@@ -262,3 +262,16 @@ def test_what_can_be_a_gate() -> None:
     """A library whose calls are not wrapped cannot be checked there; the error says what can."""
     with pytest.raises(ConfigError, match=r"gate='langchain'.*all, anthropic, openai"):
         ao.init(tracer_provider=trace.NoOpTracerProvider(), gate=["langchain"])
+
+
+def test_a_refused_call_of_which_the_message_is_left(gated: Captured, client: openai.OpenAI) -> None:
+    """A framework that ends its span later, with no more than the message of the exception."""
+    from opentelemetry.trace import Status, StatusCode
+
+    with ao.session("s", budget=ao.Budget(calls=0)) as session:
+        span = gated.provider.get_tracer("framework").start_span("theirs", attributes=THEIRS)
+        with pytest.raises(ao.BudgetExceeded) as refused:
+            chat(client)
+        span.set_status(Status(StatusCode.ERROR, f"failed: {refused.value}"))
+        span.end()
+        assert session.total.model_calls == 0

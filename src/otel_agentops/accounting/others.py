@@ -63,14 +63,17 @@ def tool_call(attributes: Mapping[str, Any], span_name: str, failed: bool, key: 
     return None
 
 
-def was_refused(call: ModelCall, events: Iterable[Any]) -> bool:
+def was_refused(call: ModelCall, message: str | None, events: Iterable[Any]) -> bool:
     """Whether a span tells of a call that was stopped before it was sent, by a budget or as part of a loop.
 
     Args:
         call: As it was read from the span.
+        message: Of its status; some emitters keep no more of an exception.
         events: Of the span; exceptions are recorded there.
     """
     if call.error_type is not None and call.error_type.endswith(_REFUSALS):
+        return True
+    if message is not None and any(words in message for words in _SAID):
         return True
     return any(
         str((each.attributes or {}).get("exception.type", "")).endswith(_REFUSALS)
@@ -80,6 +83,8 @@ def was_refused(call: ModelCall, events: Iterable[Any]) -> bool:
 
 
 _REFUSALS = ("BudgetExceeded", "LoopDetected")
+_SAID = ("does not allow this call: ", "the call was stopped: ")
+"""Words of their messages."""
 
 
 def reasons_of(attributes: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -164,7 +164,7 @@ def _count(
 
 def _call_of(span: Span, told: dict[str, Any], place: Place) -> ModelCall | None:
     call = model_call(told, place.emitter)
-    if call is not None and call.usage is None and was_refused(call, span.events):
+    if call is not None and call.usage is None and was_refused(call, span.status.description, span.events):
         return None  # it was stopped before it was sent
     return call
 
