@@ -296,3 +296,20 @@ with capture(auto_session=False) as captured:
         [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60
     )
     assert done.stdout.split() == ["1", "5"]
+
+
+def test_a_provider_that_cannot_be_hashed() -> None:
+    """Some providers, such as Logfire's, are compared by value; it is the same set of sums all the same."""
+
+    class Unhashable(MeterProvider):
+        __hash__ = None  # type: ignore[assignment]
+
+    reader = InMemoryMetricReader()
+    meters = Unhashable([reader], shutdown_on_exit=False)
+    tracers = TracerProvider(shutdown_on_exit=False)
+    for text in ("a", "b"):
+        ao.init(tracer_provider=tracers, meter_provider=meters, auto_session=False, instrument=[])
+        ask(text)
+        ao.shutdown()
+    assert [value for _, value in points(reader.get_metrics_data(), "cost_usd")] == [pytest.approx(2 * PRICE)]
+    meters.shutdown()

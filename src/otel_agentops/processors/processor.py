@@ -130,7 +130,7 @@ def _settle(
         told = {**place.heard, **attributes}
     call, inner = _call_of(span, told, place), place.inner
     if place.gate is not None:
-        inner = place.gate.tell(place, call is not None, span_id) or inner
+        inner = place.gate.tell(place, call is not None, span.get_span_context().span_id) or inner
     if call is not None and not recorder.calls.unsent(place):
         place.end_ns = end_time or 0
         if inner is not None:

@@ -11,7 +11,7 @@ from collections import deque
 from decimal import Decimal
 from threading import Lock
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakSet, ref
 
 from opentelemetry import context as otel_context
 from opentelemetry import metrics
@@ -184,7 +184,8 @@ def _failures(_options: CallbackOptions) -> Iterable[Observation]:
         yield Observation(times, {own.DOING: doing})
 
 
-_by_provider: WeakKeyDictionary[Any, Sums] = WeakKeyDictionary()
+_by_provider: dict[int, tuple[ref[Any], Sums]] = {}
+"""`id()` of a provider -> itself and its sums; some cannot be hashed."""
 _of_global: list[Sums] = []
 _all: WeakSet[Sums] = WeakSet()
 
@@ -201,14 +202,20 @@ def sums_of(meter_provider: MeterProvider | None, meter: Meter) -> Sums:
     owner = metrics.get_meter_provider()
     everybodys = meter_provider is None or meter_provider is owner
     owner = owner if meter_provider is None else meter_provider
-    known = _by_provider.get(owner) or next(iter(_of_global if everybodys else ()), None)
+    known = _of(owner) or next(iter(_of_global if everybodys else ()), None)
     if known is None:
         known = Sums()
         known.observe(meter)
         if everybodys:
             _of_global[:] = [known]
-    _by_provider[owner] = known
+    key = id(owner)
+    _by_provider[key] = ref(owner, lambda _: _by_provider.pop(key, None)), known
     return known
+
+
+def _of(owner: Any) -> Sums | None:
+    found = _by_provider.get(id(owner))
+    return found[1] if found is not None and found[0]() is owner else None
 
 
 def _after_fork() -> None:
