@@ -31,7 +31,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("digest_key", b"", "1 to 64 bytes"),
     ("instrument", ["openai", "nothing"], "openai"),
     ("instrument", 5, "a list of names"),
-    ("gate", ["langchain"], "all, anthropic, openai"),
+    ("gate", ["langchain"], "openai"),
     ("price_rules", ["x"], "Price, Alias and Adjust"),
     ("price_hook", 5, "a function"),
     ("tracer_provider", object(), "get_tracer"),
