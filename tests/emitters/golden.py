@@ -38,7 +38,9 @@ def run(name: str, *options: str, module: str = "programs") -> dict[str, Any]:
         text=True,
         timeout=180,
     )
-    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    # some print spans at their own end
+    line = next(line for line in reversed(done.stdout.splitlines()) if line.startswith('{"'))
+    found: dict[str, Any] = json.loads(line)
     return found
 
 

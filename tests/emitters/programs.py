@@ -42,7 +42,7 @@ ANTHROPIC = (
 class Setup:
     """What a program gets: a provider to instrument, and recorded answers."""
 
-    def __init__(self, answers: Answers, accounting: bool) -> None:
+    def __init__(self, answers: Answers, accounting: bool, everybodys: bool = True) -> None:
         self.answers = answers
         self.accounting = accounting
         self.spans = InMemorySpanExporter()
@@ -50,7 +50,8 @@ class Setup:
         self.provider.add_span_processor(SimpleSpanProcessor(self.spans))
         if accounting:
             self.provider.add_span_processor(ao.AgentOpsSpanProcessor())
-        trace.set_tracer_provider(self.provider)
+        if everybodys:
+            trace.set_tracer_provider(self.provider)
 
     def openai(self, kind: str = "OpenAI") -> Any:
         """A client of OpenAI's SDK."""
@@ -191,14 +192,21 @@ def logfire_pydantic_ai(setup: Setup) -> None:
     call_openai(setup)
 
 
-def _run_pydantic_agents(setup: Setup) -> None:
+def instrument_pydantic_ai() -> None:
+    """Switch the spans of Pydantic AI on."""
     from pydantic_ai import Agent, InstrumentationSettings
+
+    Agent.instrument_all(InstrumentationSettings(tracer_provider=trace.get_tracer_provider()))
+
+
+def _run_pydantic_agents(setup: Setup) -> None:
+    from pydantic_ai import Agent
     from pydantic_ai.models.anthropic import AnthropicModel
     from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.anthropic import AnthropicProvider
     from pydantic_ai.providers.openai import OpenAIProvider
 
-    Agent.instrument_all(InstrumentationSettings(tracer_provider=trace.get_tracer_provider()))
+    instrument_pydantic_ai()
     url = setup.answers.url
     for model in (
         OpenAIChatModel("gpt-4o-mini", provider=OpenAIProvider(base_url=f"{url}/v1", api_key="none")),

@@ -13,8 +13,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from opentelemetry import trace
-
 import otel_agentops as ao
 from emitters import programs
 from emitters.programs import ANTHROPIC, OPENAI, Setup
@@ -27,13 +25,15 @@ ALLOWED = 2
 QUESTION = "Tell me about OpenTelemetry."
 
 
-def _openai(setup: Setup) -> Turn:
+def openai(setup: Setup) -> Turn:
+    """A chat of OpenAI's SDK."""
     client = setup.openai()
     body = setup.answers.requests("/v1/chat/completions")[1]
     return lambda: client.chat.completions.create(**body)
 
 
-def _anthropic(setup: Setup) -> Turn:
+def anthropic(setup: Setup) -> Turn:
+    """A message of Anthropic's SDK."""
     client = setup.anthropic()
     body = setup.answers.requests("/v1/messages")[0]
     return lambda: client.messages.create(**body)
@@ -46,12 +46,12 @@ def _langchain(setup: Setup) -> Turn:
     return lambda: model.invoke(QUESTION)
 
 
-def _pydantic_ai(setup: Setup) -> Turn:
-    from pydantic_ai import Agent, InstrumentationSettings
+def pydantic_ai(setup: Setup) -> Turn:
+    """An agent of Pydantic AI."""
+    from pydantic_ai import Agent
     from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.openai import OpenAIProvider
 
-    Agent.instrument_all(InstrumentationSettings(tracer_provider=trace.get_tracer_provider()))
     provider = OpenAIProvider(base_url=f"{setup.answers.url}/v1", api_key="none")
     agent = Agent(OpenAIChatModel("gpt-4o-mini", provider=provider), name="writer")
     return lambda: agent.run_sync(QUESTION)
@@ -117,22 +117,22 @@ _OLL_LANGCHAIN = (_OTEL + "langchain", "LangchainInstrumentor")
 _OI_LANGCHAIN = (_OI + "langchain", "LangChainInstrumentor")
 
 TURNS: dict[str, tuple[str, Callable[[Setup], object], Callable[[Setup], Turn]]] = {
-    "openllmetry-openai": ("openai", _under(_OLL_OPENAI), _openai),
-    "openllmetry-anthropic": ("anthropic", _under(_OLL_ANTHROPIC), _anthropic),
+    "openllmetry-openai": ("openai", _under(_OLL_OPENAI), openai),
+    "openllmetry-anthropic": ("anthropic", _under(_OLL_ANTHROPIC), anthropic),
     "openllmetry-langchain": ("openai", _under(_OLL_LANGCHAIN), _langchain),
-    "openinference-openai": ("openai", _under(_OI_OPENAI), _openai),
-    "openinference-anthropic": ("anthropic", _under(_OI_ANTHROPIC), _anthropic),
+    "openinference-openai": ("openai", _under(_OI_OPENAI), openai),
+    "openinference-anthropic": ("anthropic", _under(_OI_ANTHROPIC), anthropic),
     "openinference-langchain": ("openai", _under(_OI_LANGCHAIN), _langchain),
-    "genai-openai": ("openai", _under(_GENAI_OPENAI), _openai),
-    "native-anthropic": ("anthropic", _under(), _anthropic),
-    "pydantic-ai": ("openai", _under(), _pydantic_ai),
-    "logfire": ("openai", programs.configure_logfire, _pydantic_ai),
-    "openlit": ("openai", lambda _: programs.start_openlit(), _openai),
+    "genai-openai": ("openai", _under(_GENAI_OPENAI), openai),
+    "native-anthropic": ("anthropic", _under(), anthropic),
+    "pydantic-ai": ("openai", lambda _: programs.instrument_pydantic_ai(), pydantic_ai),
+    "logfire": ("openai", programs.configure_logfire, pydantic_ai),
+    "openlit": ("openai", lambda _: programs.start_openlit(), openai),
     "autogen": ("openai", _under(_OI_OPENAI), _autogen),
     "strands": ("openai", _under(), _strands),
     "ag2": ("openai", _under(), _ag2),
-    "three-vendors-openai": ("openai", _under(_OLL_OPENAI, _OI_OPENAI, _GENAI_OPENAI), _openai),
-    "three-vendors-anthropic": ("anthropic", _under(_OLL_ANTHROPIC, _OI_ANTHROPIC), _anthropic),
+    "three-vendors-openai": ("openai", _under(_OLL_OPENAI, _OI_OPENAI, _GENAI_OPENAI), openai),
+    "three-vendors-anthropic": ("anthropic", _under(_OLL_ANTHROPIC, _OI_ANTHROPIC), anthropic),
     "langchain-and-providers": (
         "openai",
         _under(_OI_OPENAI, _OLL_OPENAI, _OLL_LANGCHAIN, _OI_LANGCHAIN),
