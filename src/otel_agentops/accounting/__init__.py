@@ -10,6 +10,7 @@ from otel_agentops.accounting.pipeline import Stage, free_failure, stages, tool_
 from otel_agentops.accounting.purses import Budgets
 from otel_agentops.accounting.readers import (
     PRICE_INPUTS,
+    RELATED,
     is_boundary,
     learn,
     model_call,
@@ -22,6 +23,7 @@ from otel_agentops.accounting.watcher import Watcher, fingerprint
 __all__ = [
     "GATE",
     "PRICE_INPUTS",
+    "RELATED",
     "Budget",
     "BudgetExceeded",
     "Budgets",

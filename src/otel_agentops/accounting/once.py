@@ -66,6 +66,8 @@ class Place:
     """
 
     # most spans keep these defaults, and there is one of these for every span
+    depth = 0
+    parent: Place | None = None
     below: list[_Counted] | None = None
     end_ns = 0
     inner: ModelCall | None = None
@@ -81,13 +83,10 @@ class Place:
     def __init__(self, emitter: str, trace_id: int, parent: Place | None) -> None:
         self.emitter = emitter
         self.trace_id = trace_id
-        if parent is None:
-            self.depth = 0
-            self.parent = None
-        else:
+        if parent is not None:
             self.depth = depth = parent.depth + 1
-            # a chain of ended spans must not live on for ever
-            self.parent = parent if depth < _DEPTH else None
+            if depth < _DEPTH:  # a chain of ended spans must not live on for ever
+                self.parent = parent
 
     @property
     def looked_at(self) -> bool:
@@ -144,8 +143,8 @@ class Calls:
 
     # --- spans ---
 
-    def started(self, span_id: int, parent_id: int, trace_id: int, emitter: str) -> None:
-        """A span has started; `leave` must follow.
+    def started(self, span_id: int, parent_id: int, trace_id: int, emitter: str) -> Place:
+        """A span has started, and this is where it stands; `leave` must follow.
 
         Args:
             span_id: Its id.
@@ -158,11 +157,10 @@ class Calls:
         live = self._live
         if len(live) >= _MAX_SPANS:  # somebody never ends spans
             live.pop(next(iter(live)), None)
-        if parent_id:
-            live[span_id] = Place(emitter, trace_id, live.get(parent_id))
-        else:
-            live[span_id] = place = Place(emitter, trace_id, None)
+        live[span_id] = place = Place(emitter, trace_id, live.get(parent_id) if parent_id else None)
+        if not parent_id:
             place.root = True
+        return place
 
     def expect_several(self) -> None:
         """Calls are counted without spans, too: a span may tell of one of these."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from otel_agentops.accounting.normal import normalise
 from otel_agentops.accounting.packed import unpack
 from otel_agentops.records import ModelCall, Usage
-from otel_agentops.semconv import dialects, emitters, maker_of, provider_name
+from otel_agentops.semconv import AI_MARKS, dialects, emitters, maker_of, provider_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MODEL_OPERATIONS",
     "PRICE_INPUTS",
+    "RELATED",
     "is_boundary",
     "learn",
     "model_call",
@@ -67,6 +68,10 @@ def model_operation(attributes: Mapping[str, Any]) -> str | None:
     if all(not names.isdisjoint(attributes) for names in dialects.IMPLICIT):
         return "chat"
     return None
+
+
+RELATED = AI_MARKS.union(_MARKS, (name for name, _ in dialects.BOUNDARIES))
+"""A span without any of these tells of no model, tool or agent, as most do."""
 
 
 def is_boundary(attributes: Mapping[str, Any]) -> bool:

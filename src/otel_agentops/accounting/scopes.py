@@ -148,6 +148,8 @@ class Scopes:
             parent_span_id: Local parent, explicit or current; 0 if there is none.
             trace_id: Its trace; 0 if there is none.
         """
+        if not self._open:
+            return None
         scope = self._by_span.get(parent_span_id) if parent_span_id else None
         if scope is not None and scope.open:
             return scope

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["attributes_of", "before_end"]
 
-_HOOKS = "_otel_agentops_hooks"
+_HOOK = "_otel_agentops_hook"
 _SEEN = "_otel_agentops_seen"
+_OURS = "_otel_agentops_class"
 
 Hook = Callable[["Span", "int | None"], None]
 
@@ -34,25 +35,25 @@ _classes: dict[type, type] = {}
 """Span class -> its subclass; a program has one or two."""
 
 
-def before_end(span: Span, hooks: tuple[Hook, ...]) -> None:
-    """Call each of `hooks` with `(span, end_time)` when the span ends, while it can still be written to.
+def before_end(span: Span, hook: Hook) -> None:
+    """Call `hook(span, end_time)` when the span ends, while it can still be written to.
 
     Args:
         span: A span that is just starting.
-        hooks: Run once, on the thread that ends the span; what they raise is swallowed. Two processors
-            of ours on one provider are one.
+        hook: Run once, on the thread that ends the span; what it raises is swallowed. Two processors of
+            ours on one provider are one.
     """
     members = vars(span)
     if "end" in members:
-        _wrap_instance(span, hooks)
+        _wrap_instance(span, hook)
         return
     kind = type(span)
     ours = _classes.get(kind)
     if ours is None:
-        ours = kind if hasattr(kind, "_otel_agentops_hook") else _subclass(kind)
+        ours = kind if hasattr(kind, _OURS) else _subclass(kind)
     if ours is not kind:
         span.__class__ = ours
-    members[_HOOKS] = hooks
+    members[_HOOK] = hook
 
 
 def attributes_of(span: Span) -> dict[str, Any]:
@@ -62,8 +63,8 @@ def attributes_of(span: Span) -> dict[str, Any]:
         attributes: dict[str, Any] = found.copy()
     except AttributeError:
         attributes = dict(found or {})
-    seen = vars(span).get(_SEEN)
-    return {**seen, **attributes} if seen else attributes
+    members = vars(span)
+    return {**members[_SEEN], **attributes} if _SEEN in members else attributes
 
 
 def _keep(span: Any, more: Any) -> None:
@@ -81,26 +82,26 @@ def _keep(span: Any, more: Any) -> None:
 
 def _subclass(kind: Any) -> type:
     def end(self: Any, end_time: int | None = None) -> None:
-        members = vars(self)
-        hooks = members.pop(_HOOKS, ())
-        if hooks and self.is_recording():
-            for hook in hooks:
-                _run(hook, self, end_time)
-        members.pop(_SEEN, None)
+        hook = vars(self).pop(_HOOK, None)
+        if hook is not None and self.is_recording():
+            try:
+                hook(self, end_time)
+            except Exception as error:  # noqa: BLE001 - the span must end whatever happens to us
+                swallowed("accounting for a span", error)
         kind.end(self, end_time)
 
     def set_attribute(self: Any, key: Any, value: Any) -> None:
-        if is_full(self, 1) and _HOOKS in vars(self):
+        if _HOOK in vars(self) and is_full(self, 1):
             _keep(self, {key: value} if isinstance(key, str) else {})
         kind.set_attribute(self, key, value)
 
     def set_attributes(self: Any, attributes: Any) -> None:
-        if is_full(self, len(attributes) if isinstance(attributes, Mapping) else 0) and _HOOKS in vars(self):
+        if _HOOK in vars(self) and is_full(self, len(attributes) if isinstance(attributes, Mapping) else 0):
             _keep(self, attributes)
         kind.set_attributes(self, attributes)
 
     def add_event(self: Any, name: Any, attributes: Any = None, timestamp: Any = None) -> None:
-        if attributes and _HOOKS in vars(self):
+        if attributes and _HOOK in vars(self):
             attributes = _clean(self, name, attributes)
         kind.add_event(self, name, attributes, timestamp)
 
@@ -111,7 +112,7 @@ def _subclass(kind: Any) -> type:
         "set_attributes": set_attributes,
         "__module__": kind.__module__,
         "__doc__": kind.__doc__,
-        "_otel_agentops_hook": True,
+        _OURS: True,
     }
     _classes[kind] = type(kind.__name__, (kind,), members)
     return _classes[kind]
@@ -125,21 +126,16 @@ def _clean(span: Any, name: Any, attributes: Any) -> Any:
         return attributes
 
 
-def _wrap_instance(span: Any, hooks: tuple[Hook, ...]) -> None:
+def _wrap_instance(span: Any, hook: Hook) -> None:
     """Somebody has put an `end` on this very span: put ours around it."""
     inner = span.end
 
     def end(end_time: int | None = None) -> None:
         if span.is_recording():
-            for hook in hooks:
-                _run(hook, span, end_time)
+            try:
+                hook(span, end_time)
+            except Exception as error:  # noqa: BLE001 - as above
+                swallowed("accounting for a span", error)
         inner(end_time)
 
     span.end = end
-
-
-def _run(hook: Hook, span: Any, end_time: int | None) -> None:
-    try:
-        hook(span, end_time)
-    except Exception as error:  # noqa: BLE001 - the span must end whatever happens to us
-        swallowed("accounting for a span", error)

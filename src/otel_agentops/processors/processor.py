@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context import get_current
@@ -9,6 +10,7 @@ from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import StatusCode
 
 from otel_agentops.accounting import (
+    RELATED,
     Place,
     digest,
     is_boundary,
@@ -59,8 +61,7 @@ class AgentOpsSpanProcessor(SpanProcessor):
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Join the span to its scope; called by the SDK."""
         try:
-            recorder = current()
-            emitter = span.instrumentation_scope
+            recorder, emitter = current(), span.instrumentation_scope
             name = emitter.name if emitter is not None else ""
             if recorder is None or name == SCOPE_NAME:
                 return
@@ -71,13 +72,14 @@ class AgentOpsSpanProcessor(SpanProcessor):
             scope = recorder.scopes.join(parent_id, trace_id)
             if scope is not None:
                 recorder.scopes.remember(span_id, scope)
-            if recorder.complete_spans:
-                around = get_current() if parent_context is None else parent_context
-                _stamp(span, scope.stamps if scope is not None else recorder.outside(around))
-            recorder.calls.started(span_id, parent_id, trace_id, name)
-            if (gate := gate_around()) is not None and (place := recorder.calls.at(span_id)) is not None:
+                if recorder.complete_spans:
+                    _stamp(span, scope.stamps)
+            elif recorder.stamps_outside:
+                _stamp(span, recorder.outside(get_current() if parent_context is None else parent_context))
+            place = recorder.calls.started(span_id, parent_id, trace_id, name)
+            if (gate := gate_around()) is not None:
                 gate.met(place)
-            before_end(span, _HOOKS)
+            before_end(span, partial(_account, place, span_id, scope))
         except Exception as error:  # noqa: BLE001 - an exception here would stop the user's own block
             swallowed("joining a span", error)
 
@@ -101,15 +103,21 @@ def _stamp(span: Span, stamps: Mapping[str, Any]) -> None:
         )
 
 
-def _account(span: Span, end_time: int | None) -> None:
+def _account(place: Place, span_id: int, scope: Scope | None, span: Span, end_time: int | None) -> None:
     """Count and price what a span tells of; it is about to end."""
     recorder = current()
     if recorder is None:
         return
-    span_id = span.get_span_context().span_id
-    scope = recorder.scopes.forget(span_id)
-    place = recorder.calls.ending(span_id) or Place("", 0, None)  # forgotten among too many
+    recorder.calls.ending(span_id)
+    if scope is not None:
+        recorder.scopes.forget(span_id)
     attributes = attributes_of(span)
+    heard = place.heard or place.inner or place.gate
+    if heard is None and RELATED.isdisjoint(attributes):
+        if place.below is not None:
+            recorder.calls.leave(place)
+        place.open = False
+        return
     try:
         _settle(recorder, span, attributes, scope, place, end_time)
     finally:
@@ -143,10 +151,8 @@ def _settle(
     elif inner is not None and inner.ending is not None:
         inner.place = place
         recorder.account(inner, scope, span.start_time or 0)
-    if place.below is not None:
-        recorder.calls.leave(place, boundary=call is None and is_boundary(attributes))
-    else:
-        place.open = False
+    boundary = place.below is not None and call is None and is_boundary(attributes)
+    recorder.calls.leave(place, boundary)
 
 
 def _count(
@@ -184,6 +190,3 @@ def _look(
         found: dict[str, Any] = {}
         recorder.encoder.findings(tool.findings, found)
         write(span, found, attributes)
-
-
-_HOOKS = (_account,)

@@ -76,6 +76,7 @@ class Recorder:
             profile, config.cost_names, config.capture_content, config.redact, min(limits, default=None)
         )
         self.complete_spans = config.foreign_spans == "complete"
+        self.stamps_outside = self.complete_spans and config.baggage
         self.cleans_spans = self.complete_spans and not self.encoder.redactor.idle
         self.instruments = Instruments(profile, __version__, meter_provider)
         self.calls = Calls()
