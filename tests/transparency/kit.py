@@ -19,11 +19,13 @@ from typing import Any
 from support.replay import Exchange, ReplayServer, load_exchanges
 from transparency.look import plain
 
-__all__ = ["Program", "Seen", "differences", "environ_of", "run_programs"]
+__all__ = ["LANGCHAIN", "OPENAI", "Program", "Seen", "differences", "environ_of", "run_programs"]
 
 _TESTS = Path(__file__).resolve().parent.parent
 _ENDLESS = 100_000
-_RECORDINGS = (
+OPENAI, LANGCHAIN = "transparency.scenes", "transparency.chains"
+_RECORDINGS: dict[str, tuple[str, ...]] = {}
+_RECORDINGS[OPENAI] = (
     "openai/openai__test_chat.json",
     "openai/openai__test_chat_parsed_completion_metrics.json",
     "openai/openai-v2__test_chat_completion_streaming.json",
@@ -36,6 +38,16 @@ _RECORDINGS = (
     "azure/openai__test_chat.json",
     "azure/openai__test_chat_async_streaming.json",
 )
+_RECORDINGS[LANGCHAIN] = (
+    "openai/langchain__test_langgraph_invoke.json",
+    "openai/openai-v2__test_chat_completion_streaming.json",
+    "openai/agno__test_agent_with_tools.json",
+    "openai/agno__test_agent_with_tools.json#1",
+    "openai/openai__test_completion_langchain_style_with_events_with_no_content.json",
+    "openai/openai__test_completion_streaming_with_events_with_no_content.json",
+)
+"""What the servers answer with, by the book of scenes: one exchange of each recording, as servers answer
+equal requests with equal recordings in turn."""
 Seen = dict[str, Any]
 
 
@@ -51,9 +63,9 @@ def _with_answer(exchange: Exchange, text: str) -> Exchange:
     return Exchange(**{**vars(exchange), "response": text})
 
 
-def _exchanges() -> list[Exchange]:
-    # the first of each recording, as servers answer equal requests with equal recordings in turn
-    return [_shortened(load_exchanges(name)[0]) for name in _RECORDINGS]
+def _exchanges(book: str) -> list[Exchange]:
+    wanted = (name.partition("#") for name in _RECORDINGS[book])
+    return [_shortened(load_exchanges(file)[int(index or 0)]) for file, _, index in wanted]
 
 
 _UNASKED = "openai/openai-v2__test_chat_completion_streaming.json"
@@ -71,9 +83,9 @@ def _without_usage() -> Exchange:
 
 
 @contextlib.contextmanager
-def _servers() -> Iterator[tuple[dict[str, str], dict[str, ReplayServer]]]:
+def _servers(book: str) -> Iterator[tuple[dict[str, str], dict[str, ReplayServer]]]:
     """Servers by the way they behave; their URLs, and those that note what they were sent."""
-    exchanges = _exchanges()
+    exchanges = _exchanges(book)
     made = {
         "plain": ReplayServer(exchanges),
         "cut": ReplayServer(exchanges, cut_after=3),
@@ -107,6 +119,7 @@ class Program:
     Args:
         steps: Names of steps.
         module: What is run.
+        book: The module whose scenes it plays.
         scenes: How the names of what it plays begin.
         environ: Additional environment variables.
         launcher: What stands before the interpreter's arguments, such as `ddtrace-run`'s path.
@@ -119,18 +132,21 @@ class Program:
         scenes: Sequence[str] = ("",),
         environ: Mapping[str, str] | None = None,
         launcher: Sequence[str] = (),
+        book: str = OPENAI,
     ) -> None:
         self.steps = tuple(steps)
         self.module = module
+        self.book = book
         self.scenes = tuple(scenes)
         self.environ = dict(environ or {})
         self.launcher = tuple(launcher)
 
     def run(self) -> Seen:
         """What it saw; also what the servers did, and what it wrote to its outputs."""
-        with TemporaryDirectory() as folder, _servers() as (urls, servers):
+        with TemporaryDirectory() as folder, _servers(self.book) as (urls, servers):
             task, answer = Path(folder, "task.json"), Path(folder, "answer.json")
-            task.write_text(json.dumps({"steps": self.steps, "servers": urls, "scenes": self.scenes}))
+            asked = {"steps": self.steps, "servers": urls, "book": self.book, "scenes": self.scenes}
+            task.write_text(json.dumps(asked))
             python = [sys.executable, "-X", "utf8", "-m", self.module, str(task), str(answer)]
             done = subprocess.run(
                 [*self.launcher, *python],

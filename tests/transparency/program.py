@@ -1,12 +1,13 @@
 """A program that plays scenes and writes down what it saw: `python -m transparency.program`.
 
-Input is one JSON object in the file named first: `steps`, `servers`, `scenes`. The answer goes to the
-file named second.
+Input is one JSON object in the file named first: `steps`, `servers`, `book` (the module with the scenes),
+`scenes` (how their names begin). The answer goes to the file named second.
 """
 
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import logging
 import sys
@@ -137,15 +138,14 @@ def main(steps: Mapping[str, Step] = STEPS, after_scene: Callable[[], Mapping[st
     task = json.loads(Path(sys.argv[1]).read_text())
     for step in task["steps"]:
         steps[step]()
-    seen: dict[str, Any] = {"imported by the steps": "openai" in sys.modules}
+    seen: dict[str, Any] = {"imported by the steps": sorted({"openai", "langchain_core"} & set(sys.modules))}
     from transparency.look import callbacks_at_exit, process_of
-    from transparency.scenes import SCENES
 
-    seen["versions"] = {"openai": sys.modules["openai"].__version__}
+    book = importlib.import_module(task["book"])
     gc.collect()
     gc.freeze()  # what is there already need not be looked through after every scene
-    wanted = [name for name in SCENES if name.startswith(tuple(task["scenes"]))]
-    seen["scenes"] = {name: _play(name, task["servers"], after_scene) for name in wanted}
+    wanted = [name for name in book.SCENES if name.startswith(tuple(task["scenes"]))]
+    seen["scenes"] = {name: _play(book, name, task["servers"], after_scene) for name in wanted}
     seen["process"] = {**process_of(), "at exit": callbacks_at_exit()}
     Path(sys.argv[2]).write_text(json.dumps(seen, default=_as_text))
 
@@ -156,21 +156,23 @@ def _as_text(value: Any) -> str:
     return plain(repr(value))
 
 
-def _play(name: str, servers: dict[str, str], after_scene: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+def _play(
+    book: Any, name: str, servers: dict[str, str], after_scene: Callable[[], Mapping[str, Any]]
+) -> dict[str, Any]:
     """One scene, and everything that was to be seen besides what it returned."""
     from opentelemetry.context import get_current
 
     from transparency.look import files_of, plain, threads_of
-    from transparency.scenes import See, play
+    from transparency.see import play
 
-    see, notes, context = See(name, servers), _Notes(), get_current()
+    see, notes, context = book.See(name, servers), _Notes(), get_current()
     root = logging.getLogger()
     root.addHandler(notes)
     root.setLevel(logging.DEBUG)
     try:
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
-            outcome = play(name, see)
+            outcome = play(book.SCENES[name], see)
             gc.collect()
             gc.freeze()
     finally:

@@ -22,25 +22,16 @@ from typing import Any
 import openai
 from pydantic import BaseModel
 
+import transparency.see
 from transparency.line import async_http, httpx, sync_http
-from transparency.look import descriptors, exception_of, plain, stream_of, value_of
+from transparency.look import descriptors, plain, stream_of, value_of
+from transparency.see import araised, note, raised, ticking
 
-__all__ = ["SCENES", "See", "play"]
+__all__ = ["METHODS", "SCENES", "See"]
 
 
-class See:
-    """What a scene works with.
-
-    Args:
-        name: Its name, which goes to the server with every request.
-        servers: URLs of the servers by the way they behave.
-    """
-
-    def __init__(self, name: str, servers: dict[str, str]) -> None:
-        self.name = name
-        self.servers = servers
-        self.tape: list[str] = []
-        self.stall_s = 0.0
+class See(transparency.see.See):
+    """What a scene works with; it can make clients."""
 
     def client(self, server: str = "plain", kind: str = "OpenAI", **options: Any) -> Any:
         """A client of one of the servers; close it."""
@@ -185,14 +176,6 @@ METHODS = tuple(method for method in _EVERY if method.exists)
 STREAMS = tuple(method for method in METHODS if method.stream is not None)
 
 
-def play(name: str, see: See) -> Any:
-    """Play a scene; what it returned, or its exception."""
-    try:
-        return {"returned": SCENES[name](see)}
-    except BaseException as error:
-        return {"raised": exception_of(error)}
-
-
 def scene(name: str) -> Callable[[Scene], Scene]:
     """Add a scene."""
 
@@ -201,24 +184,6 @@ def scene(name: str) -> Callable[[Scene], Scene]:
         return function
 
     return add
-
-
-async def ticking(see: See, work: Awaitable[Any]) -> Any:
-    """Await something and note how long the loop stood still meanwhile."""
-    loop = asyncio.get_running_loop()
-
-    async def tick() -> None:
-        before = loop.time()
-        while True:
-            await asyncio.sleep(0.001)
-            see.stall_s = max(see.stall_s, loop.time() - before - 0.001)
-            before = loop.time()
-
-    ticker = asyncio.create_task(tick())
-    try:
-        return await work
-    finally:
-        ticker.cancel()
 
 
 # --- plain calls ---
@@ -413,22 +378,17 @@ _RAW: dict[str, Callable[[Any, See], Any]] = {
     "read twice": lambda raw, see: (_whole(raw, see), _whole(raw, see)),
     "json": lambda raw, see: str(raw.json()),
     "text": lambda raw, see: raw.text(),
-    "bytes": lambda raw, see: [_note(see, len(piece)) for piece in raw.iter_bytes()],
+    "bytes": lambda raw, see: [note(see, len(piece)) for piece in raw.iter_bytes()],
     "bytes of a size": lambda raw, see: [len(piece) for piece in raw.iter_bytes(chunk_size=100)],
-    "texts": lambda raw, see: [_note(see, piece) for piece in raw.iter_text()],
-    "lines": lambda raw, see: [_note(see, line) for line in raw.iter_lines()],
-    "some lines": lambda raw, see: [_note(see, line) for line in itertools.islice(raw.iter_lines(), 2)],
+    "texts": lambda raw, see: [note(see, piece) for piece in raw.iter_text()],
+    "lines": lambda raw, see: [note(see, line) for line in raw.iter_lines()],
+    "some lines": lambda raw, see: [note(see, line) for line in itertools.islice(raw.iter_lines(), 2)],
     "parse": _parse,
     "nothing": lambda raw, see: value_of(raw),
     "close": lambda raw, see: (raw.close(), raw.is_closed),
     "facts": lambda raw, see: (raw.status_code, plain(raw.url), raw.method, raw.http_response.is_closed),
 }
 _RAW_METHODS = tuple(method for method in METHODS if method.path != "beta.chat.completions.parse")
-
-
-def _note(see: See, piece: Any) -> Any:
-    see.tape.append(f"got {str(piece)[:60]}")
-    return piece
 
 
 def _streaming_raw(method: Method, see: See, look: Callable[[Any, See], Any], stream: bool) -> Any:
@@ -448,7 +408,7 @@ for _method, (_what, _look) in itertools.product(_RAW_METHODS, _RAW.items()):
 
 
 async def _alist(see: See, pieces: Any) -> list[Any]:
-    return [_note(see, piece) async for piece in pieces]
+    return [note(see, piece) async for piece in pieces]
 
 
 async def _aparse(raw: Any, see: See) -> Any:
@@ -526,15 +486,8 @@ def _nexts(stream: Any, see: See) -> Any:
     with contextlib.suppress(StopIteration):
         while True:
             items.append(_item(see, next(stream)))
-    ended = [_raised(lambda: next(stream)) for _ in range(2)]
+    ended = [raised(lambda: next(stream)) for _ in range(2)]
     return items, ended
-
-
-def _raised(act: Callable[[], Any]) -> Any:
-    try:
-        return "returned", plain(act())
-    except BaseException as error:
-        return exception_of(error)
 
 
 def _left(stream: Any, see: See) -> Any:
@@ -557,7 +510,7 @@ def _closed(stream: Any, see: See) -> Any:
     first = _item(see, next(stream))
     returned = stream.close()
     state = stream.response.is_closed
-    return first, returned, state, _raised(lambda: _items(stream, see)), _raised(stream.close)
+    return first, returned, state, raised(lambda: _items(stream, see)), raised(stream.close)
 
 
 def _block(stream: Any, see: See) -> Any:
@@ -584,7 +537,7 @@ def _dropped(stream: Any, see: See) -> Any:
 def _response_closed(stream: Any, see: See) -> Any:
     next(stream)
     stream.response.close()
-    return stream.response.is_closed, _raised(lambda: _items(stream, see))
+    return stream.response.is_closed, raised(lambda: _items(stream, see))
 
 
 def _elsewhere(stream: Any, see: See) -> Any:
@@ -598,7 +551,7 @@ def _elsewhere(stream: Any, see: See) -> Any:
 def _thrown(stream: Any, see: See) -> Any:
     steps = iter(stream)
     next(steps)
-    thrown = _raised(lambda: steps.throw(LookupError("thrown in")))
+    thrown = raised(lambda: steps.throw(LookupError("thrown in")))
     return thrown, _items(steps, see, 1), _items(stream, see, 1)
 
 
@@ -612,7 +565,7 @@ def _attributes(stream: Any, see: See) -> Any:
     stream.mine = 1
     told = [stream.mine, "mine" in vars(stream), hasattr(stream, "mine")]
     del stream.mine
-    told += [hasattr(stream, "mine"), _raised(lambda: stream.no_such_attribute)]
+    told += [hasattr(stream, "mine"), raised(lambda: stream.no_such_attribute)]
     stream.response = stream.response
     return told, _items(stream, see)
 
@@ -643,7 +596,7 @@ _USES: dict[str, tuple[str, Callable[[Any, See], Any]]] = {
     "attributes": ("plain", _attributes),
     "in a generator": ("plain", _wrapped),
     "connection breaks": ("cut", _items),
-    "breaks step by step": ("cut", lambda stream, see: [_raised(lambda: next(stream)) for _ in range(6)]),
+    "breaks step by step": ("cut", lambda stream, see: [raised(lambda: next(stream)) for _ in range(6)]),
     "stalls": ("stall", _items),
     "refused with 429": ("error", _items),
 }
@@ -674,7 +627,7 @@ def _raw_stream(method: Method, see: See) -> Any:
 def _raw_stream_unparsed(method: Method, see: See) -> Any:
     with see.client(kind=method.kind) as client:
         raw = method.of(client, "with_raw_response")(**{**method.arguments, **(method.stream or {})})
-        lines = [_note(see, line) for line in raw.http_response.iter_lines()]
+        lines = [note(see, line) for line in raw.http_response.iter_lines()]
         return lines, raw.text
 
 
@@ -695,13 +648,6 @@ async def _aitems(stream: Any, see: See, most: int | None = None) -> list[Any]:
     return items
 
 
-async def _araised(act: Callable[[], Awaitable[Any]]) -> Any:
-    try:
-        return "returned", plain(await act())
-    except BaseException as error:
-        return exception_of(error)
-
-
 async def _acomes(stream: Any, see: See) -> Any:
     return stream_of(stream)
 
@@ -711,7 +657,7 @@ async def _anexts(stream: Any, see: See) -> Any:
     with contextlib.suppress(StopAsyncIteration):
         while True:
             items.append(_item(see, await anext(stream)))
-    return items, [await _araised(lambda: anext(stream)) for _ in range(2)]
+    return items, [await araised(lambda: anext(stream)) for _ in range(2)]
 
 
 async def _atwice(stream: Any, see: See) -> Any:
@@ -723,13 +669,13 @@ async def _aleft(stream: Any, see: See) -> Any:
     gc.collect()
     await asyncio.sleep(0)
     see.tape.append("resumed")
-    return first, await _araised(lambda: _aitems(stream, see))
+    return first, await araised(lambda: _aitems(stream, see))
 
 
 async def _aclosed(stream: Any, see: See) -> Any:
     first = _item(see, await anext(stream))
     returned = await stream.close()
-    return first, returned, stream.response.is_closed, await _araised(lambda: _aitems(stream, see))
+    return first, returned, stream.response.is_closed, await araised(lambda: _aitems(stream, see))
 
 
 async def _ablock(stream: Any, see: See) -> Any:
@@ -748,7 +694,7 @@ async def _aiterator_closed(stream: Any, see: See) -> Any:
     steps = aiter(stream)
     first = _item(see, await anext(steps))
     await steps.aclose()
-    return first, stream.response.is_closed, await _araised(lambda: _aitems(stream, see))
+    return first, stream.response.is_closed, await araised(lambda: _aitems(stream, see))
 
 
 async def _adropped(stream: Any, see: See) -> Any:
@@ -770,7 +716,7 @@ async def _atask_a_step(stream: Any, see: See) -> Any:
 async def _aresponse_closed(stream: Any, see: See) -> Any:
     await anext(stream)
     await stream.response.aclose()
-    return stream.response.is_closed, await _araised(lambda: _aitems(stream, see))
+    return stream.response.is_closed, await araised(lambda: _aitems(stream, see))
 
 
 _ASYNC_USES: dict[str, tuple[str, Callable[[Any, See], Awaitable[Any]]]] = {
@@ -828,9 +774,9 @@ def _waiting(method: Method, see: See, act: str) -> Any:
                 await asyncio.sleep(0.001)
             if act == "cancelled":
                 task.cancel()
-                return await _araised(lambda: task)
+                return await araised(lambda: task)
             if act == "timed out":
-                return await _araised(lambda: asyncio.wait_for(task, 0.01))
+                return await araised(lambda: asyncio.wait_for(task, 0.01))
             gate.set()
             return await task
 
@@ -852,7 +798,7 @@ def _cancelled(see: See) -> Any:
                 await asyncio.sleep(0.001)
             await asyncio.sleep(0.01)
             task.cancel()
-            return await _araised(lambda: task)
+            return await araised(lambda: task)
 
     return asyncio.run(ticking(see, main()))
 
@@ -893,7 +839,7 @@ _HELPED: dict[str, Callable[[Any, See], Any]] = {
     "final": lambda stream, see: value_of(_final(stream)),
     "left": lambda stream, see: _event(see, next(iter(stream))),
     "done": lambda stream, see: (type(stream.until_done()).__name__, str(_final(stream))),
-    "closed": lambda stream, see: (_event(see, next(stream)), stream.close(), _raised(lambda: next(stream))),
+    "closed": lambda stream, see: (_event(see, next(stream)), stream.close(), raised(lambda: next(stream))),
 }
 
 
@@ -957,7 +903,7 @@ def _threads(see: See) -> Any:
                 return _shape(client.chat.completions.create(**_CHAT.arguments))
             if number % 3 == 1:
                 return [part.id for part in client.chat.completions.create(**(_CHAT.stream or {}))]
-            return _raised(lambda: client.chat.completions.create(no_such=1))
+            return raised(lambda: client.chat.completions.create(no_such=1))
 
         found = list(pool.map(work, range(24)))
     see.tape.clear()  # whose turn it was is not the same twice
