@@ -23,7 +23,7 @@ import otel_agentops as ao
 from frameworks.conftest import ANSWER, COMPLETION, PLAIN, STREAM, run, settings
 from otel_agentops.testing import Captured, capture
 from support.conventions import check_span
-from support.replay import ReplayServer, client_kwargs, expected
+from support.replay import ReplayServer, client_kwargs, expected, load_exchanges
 from support.tree import attribute, tree
 
 MODEL = "gpt-4o"
@@ -432,3 +432,37 @@ def test_an_agents_turn_with_a_tool(quiet: Captured, server: ReplayServer) -> No
     chat(server, model="gpt-4o-mini").bind_tools(tools).invoke(history)
     (call,) = quiet.spans
     assert exact(call, ANSWER)
+
+
+@pytest.mark.parametrize("way", ["agenerate", "ainvoke", "astream_events"])
+def test_async_completions_tell_everybody(way: str, quiet: Captured) -> None:
+    """LangChain's own listeners hear of an async completion model beside our handler; counted once."""
+
+    async def program(llm: OpenAI) -> Any:
+        if way == "astream_events":
+            return [event["event"] async for event in llm.astream_events("one", version="v2")]
+        return await (llm.ainvoke("one") if way == "ainvoke" else llm.agenerate(["one", "two"]))
+
+    streamed = load_exchanges("openai/openai__test_completion_streaming_with_events_with_no_content.json")[0]
+    with ReplayServer([COMPLETION, streamed]) as server, ao.session("one") as session:
+        heard = run(OpenAI(model="davinci-002", **settings(server)), program)
+    if way == "astream_events":
+        assert (heard[0], heard[-1]) == ("on_llm_start", "on_llm_end")
+        assert "on_llm_stream" in heard
+    calls = quiet.named("text_completion")
+    assert len(calls) == (2 if way == "agenerate" else 1)
+    assert session.total.model_calls == 1
+    if way != "astream_events":
+        assert exact(calls[0], COMPLETION)
+
+
+def test_what_generate_does_not_send_after_a_failure(quiet: Captured, server: ReplayServer) -> None:
+    """The first failure ends `generate`: what it then does not send is over, and nobody's parent."""
+    server.fail_next(429)
+    with pytest.raises(openai.RateLimitError):
+        chat(server).generate([[HumanMessage("one")], [HumanMessage("two")]])
+    with quiet.provider.get_tracer("user").start_as_current_span("theirs"):
+        pass
+    assert sorted(tree(quiet.spans)) == [f"chat {MODEL}", f"chat {MODEL}", "theirs"]
+    endings = [attribute(span, "otel_agentops.ending") for span in quiet.named("chat")]
+    assert "abandoned" in endings

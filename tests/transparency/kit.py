@@ -18,8 +18,18 @@ from typing import Any
 
 from support.replay import Exchange, ReplayServer, load_exchanges
 from transparency.look import plain
+from transparency.see import MOST_S
 
-__all__ = ["LANGCHAIN", "OPENAI", "Program", "Seen", "differences", "environ_of", "run_programs"]
+__all__ = [
+    "LANGCHAIN",
+    "OPENAI",
+    "Program",
+    "Seen",
+    "differences",
+    "environ_of",
+    "run_programs",
+    "stalls",
+]
 
 _TESTS = Path(__file__).resolve().parent.parent
 _ENDLESS = 100_000
@@ -123,6 +133,7 @@ class Program:
         scenes: How the names of what it plays begin.
         environ: Additional environment variables.
         launcher: What stands before the interpreter's arguments, such as `ddtrace-run`'s path.
+        again: Whether it plays scenes in which the loop stood still again, to see if it always does.
     """
 
     def __init__(
@@ -133,20 +144,25 @@ class Program:
         environ: Mapping[str, str] | None = None,
         launcher: Sequence[str] = (),
         book: str = OPENAI,
+        again: bool = True,
     ) -> None:
         self.steps = tuple(steps)
         self.module = module
         self.book = book
+        self.again = again
         self.scenes = tuple(scenes)
         self.environ = dict(environ or {})
         self.launcher = tuple(launcher)
+
+    def only(self, scenes: Sequence[str]) -> Program:
+        """The same for these scenes alone."""
+        return Program(self.steps, self.module, scenes, self.environ, self.launcher, self.book, self.again)
 
     def run(self) -> Seen:
         """What it saw; also what the servers did, and what it wrote to its outputs."""
         with TemporaryDirectory() as folder, _servers(self.book) as (urls, servers):
             task, answer = Path(folder, "task.json"), Path(folder, "answer.json")
-            asked = {"steps": self.steps, "servers": urls, "book": self.book, "scenes": self.scenes}
-            task.write_text(json.dumps(asked))
+            task.write_text(json.dumps({**vars(self), "servers": urls}))
             python = [sys.executable, "-X", "utf8", "-m", self.module, str(task), str(answer)]
             done = subprocess.run(
                 [*self.launcher, *python],
@@ -190,6 +206,36 @@ def run_programs(programs: Mapping[str, Program]) -> dict[str, Seen]:
     """Run programs, two at a time."""
     with ThreadPoolExecutor(2) as pool:
         return dict(zip(programs, pool.map(lambda program: program.run(), programs.values()), strict=True))
+
+
+def stalls(bare: Program, other: Program, seen: tuple[Seen, Seen], tries: int = 4) -> list[str]:
+    """Scenes in which the loop stands still too long because of us, as lines for a person.
+
+    What we do happens every time: scenes that look bad are played again in new processes, and count if
+    they look bad each time.
+
+    Args:
+        bare: A program.
+        other: The same with us.
+        seen: What the two saw.
+        tries: How often that is.
+    """
+    longest = _held_up(*seen)
+    for _ in range(tries):
+        suspects = [name for name, more_s in longest.items() if more_s > MOST_S]
+        if not suspects:
+            break
+        again = _held_up(*(each.only(suspects).run() for each in (bare, other)))
+        longest = {name: min(longest[name], again[name]) for name in suspects}
+    held_up = {name: 1000 * more_s for name, more_s in longest.items() if more_s > MOST_S}
+    return [f"{name}: the loop stood still {more_ms:.1f} ms longer" for name, more_ms in held_up.items()]
+
+
+def _held_up(bare: Seen, other: Seen) -> dict[str, float]:
+    return {
+        name: account["stall_s"] - bare["scenes"][name]["stall_s"]
+        for name, account in other["scenes"].items()
+    }
 
 
 Excuse = Callable[[str, Any, Any], bool]

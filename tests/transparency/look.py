@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import asyncio
 import atexit
+import builtins
 import collections.abc
 import contextlib
 import copy
@@ -43,6 +44,10 @@ _CHANGING = (
     (re.compile(r"\d+\.\d+ ?(ms|seconds|s)\b"), "TIME"),
     (re.compile(r"(Task|Thread|worker|pool)[-_ ]?\d+(?:[-_]\d+)?"), r"\1-N"),
     (re.compile(r"\('127\.0\.0\.1', \d+\)"), "SERVER"),
+    (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "UUID"),
+    (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.0-9]*(\+00:00)?"), "NOW"),
+    (re.compile(r"datetime\.datetime\([^)]*\)"), "NOW"),
+    (re.compile(r"'timestamp': \d+"), "NOW"),
 )
 
 
@@ -107,7 +112,7 @@ def value_of(value: Any) -> dict[str, Any]:
     }
     if hasattr(value, "model_dump"):
         told |= {
-            "dump": plain(value.to_dict(warnings=False)) if hasattr(value, "to_dict") else value.model_dump(),
+            "dump": plain(value.to_dict(warnings=False) if hasattr(value, "to_dict") else value.model_dump()),
             "set": sorted(value.model_fields_set),
             "extra": plain(value.model_extra),
             "request": getattr(value, "_request_id", None),
@@ -161,7 +166,7 @@ def exception_of(error: BaseException) -> dict[str, Any]:
         "str": plain(error),
         "repr": plain(repr(error)),
         "chain": chain,
-        "notes": getattr(error, "__notes__", None),
+        "notes": [plain(note) for note in getattr(error, "__notes__", ())],
         "frames": frames,
         "vars": own,
     }
@@ -281,6 +286,8 @@ def process_of() -> dict[str, Any]:
         "gc": (gc.isenabled(), gc.get_threshold(), len(gc.callbacks)),
         "limits": (sys.getrecursionlimit(), sys.getswitchinterval(), threading.stack_size()),
         "path": len(sys.path),
+        # of each kind one, as Python's own and everybody's who waits for an import
+        "finders": [_name(each if isinstance(each, type) else type(each)) for each in sys.meta_path],
         "umask": _umask(),
         "cwd": str(Path.cwd()),
         "root log handlers": [_name(type(handler)) for handler in logging.getLogger().handlers],
@@ -292,13 +299,15 @@ def process_of() -> dict[str, Any]:
         "log class": _name(logging.getLoggerClass()),
         "log factory": _name(logging.getLogRecordFactory()),
         # the SDK adds some for warnings of its own when parts of it are imported
-        "filters": sum("opentelemetry" not in kind.__module__ for _, _, kind, *_ in warnings.filters),
+        "filters": sum(
+            "opentelemetry" not in f"{kind.__module__} {module}" for _, _, kind, module, _ in warnings.filters
+        ),
         "showwarning": warnings.showwarning.__qualname__,
         "loop policy": _name(type(asyncio.get_event_loop_policy())) if sys.version_info < (3, 14) else "",
         "threads": threads_of(),
         "files": files_of(),
         "children": _children(),
-        "builtins": _name(type(__builtins__)),
+        "builtins": hash(tuple(sorted(vars(builtins)))),
         "thread class": threading.Thread.start.__qualname__ + threading.Thread.run.__qualname__,
         "abc": _name(abc.ABCMeta),
     }

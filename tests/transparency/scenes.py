@@ -20,14 +20,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import openai
+from openai.types.chat import ChatCompletion
 from pydantic import BaseModel
 
 import transparency.see
+from transparency.layer import arrived
 from transparency.line import async_http, httpx, sync_http
 from transparency.look import descriptors, plain, stream_of, value_of
 from transparency.see import araised, note, raised, ticking
 
-__all__ = ["METHODS", "SCENES", "See"]
+__all__ = ["METHODS", "SCENES", "STREAMS", "Method", "See", "owner_of"]
 
 
 class See(transparency.see.See):
@@ -294,13 +296,14 @@ def _fingerprint(value: Any) -> Any:
     return repr(value)
 
 
-def _arguments(method: Method, see: See) -> Any:
-    """Every argument there is, of kinds that the program chose, before and after."""
+def _everything(method: Method, stream: bool) -> dict[str, Any]:
+    """Every argument there is, of kinds that the program chose."""
+    given = {**method.arguments, **((method.stream or {}) if stream else {})}
+    copied = {
+        name: value if isinstance(value, type) else copy.deepcopy(value) for name, value in given.items()
+    }
     arguments = {
-        **copy.deepcopy(
-            {name: value for name, value in method.arguments.items() if name != "response_format"}
-        ),
-        **{name: value for name, value in method.arguments.items() if name == "response_format"},
+        **copied,
         "extra_headers": {"x-mine": "1"},
         "extra_query": {"q": "1"},
         "extra_body": {"metadata": {"a": [1, 2]}} if method.path != "responses.retrieve" else None,
@@ -309,15 +312,48 @@ def _arguments(method: Method, see: See) -> Any:
     for name in ("messages", "input"):
         if isinstance(arguments.get(name), list):
             arguments[name] = _Messages(arguments[name])
+    return arguments
+
+
+def _told(arguments: dict[str, Any], before: Any, kept: dict[str, Any]) -> Any:
+    """What became of the arguments: here, and at the program's own layer below, where it has one."""
+    same = all(arguments[name] is value for name, value in kept.items())
+    return {
+        "same": same and _fingerprint(arguments) == before,
+        "content": plain(arguments),
+        "arrived": arrived(kept),
+    }
+
+
+def _arguments(method: Method, see: See, stream: bool = False) -> Any:
+    arguments = _everything(method, stream)
     before, kept = _fingerprint(arguments), dict(arguments)
     with see.client(kind=method.kind) as client:
-        method.of(client)(**arguments)
-    same = all(arguments[name] is value for name, value in kept.items())
-    return {"same": same and _fingerprint(arguments) == before, "content": plain(arguments)}
+        answer = method.of(client)(**arguments)
+        if stream:
+            list(answer)
+    return _told(arguments, before, kept)
 
 
-for _method in METHODS:
-    SCENES[f"{_method.name}: its arguments"] = lambda see, m=_method: _arguments(m, see)  # type: ignore[misc]
+def _arguments_async(method: Method, see: See, stream: bool = False) -> Any:
+    async def main() -> Any:
+        arguments = _everything(method, stream)
+        before, kept = _fingerprint(arguments), dict(arguments)
+        async with see.async_client(kind=f"Async{method.kind}") as client:
+            answer = await method.of(client)(**arguments)
+            if stream:
+                [_ async for _ in answer]
+        return _told(arguments, before, kept)
+
+    return asyncio.run(ticking(see, main()))
+
+
+for _method, (_kind, _hand) in itertools.product(METHODS, (("", _arguments), ("async ", _arguments_async))):
+    SCENES[f"{_kind}{_method.name}: its arguments"] = lambda see, m=_method, h=_hand: h(m, see)  # type: ignore[misc]
+    if _method.stream:
+        SCENES[f"{_kind}{_method.name}: its arguments, of a stream"] = (  # type: ignore[assignment]
+            lambda see, m=_method, h=_hand: h(m, see, True)
+        )
 
 
 @scene("chat.completions.create: messages from a generator")
@@ -344,6 +380,27 @@ def _closed_client(see: See) -> Any:
     client = see.client()
     client.close()
     return client.chat.completions.create(**_CHAT.arguments)
+
+
+@scene("async first call on a warm loop")
+def _warm(see: See) -> Any:
+    """Everything of the SDK was used before: what stands still now is the call, or whoever came with it."""
+
+    async def main() -> Any:
+        async with see.async_client() as client:
+            for _ in range(3):
+                await araised(lambda: client.post("/chat/completions", cast_to=dict, body=_CHAT.arguments))
+            await araised(
+                lambda: client.post("/chat/completions", cast_to=ChatCompletion, body=_CHAT.arguments)
+            )
+
+            async def call() -> Any:
+                return _shape(await client.chat.completions.create(**_CHAT.arguments))
+
+            see.stall_s = 0.0
+            return await ticking(see, call())
+
+    return asyncio.run(main())
 
 
 @scene("async chat.completions.create: never awaited")
@@ -931,17 +988,23 @@ def _tasks(see: See) -> Any:
 # --- methods ---
 
 
-def _resource(method: Method, asynchronous: bool) -> Any:
-    kind = f"Async{method.kind}" if asynchronous else method.kind
+def owner_of(method: Method, prefix: str = "") -> tuple[Any, str]:
+    """The class that has a method, and its name there.
+
+    Args:
+        method: The method.
+        prefix: `Async` for that of async clients.
+    """
+    kind = f"{prefix}{method.kind}"
     more = {"azure_endpoint": "http://x", "api_version": "1"} if "Azure" in kind else {}
-    resource = method.path.rpartition(".")[0]
-    return type(operator.attrgetter(resource)(getattr(openai, kind)(api_key="k", **more)))
+    resource, _, name = method.path.rpartition(".")
+    return type(operator.attrgetter(resource)(getattr(openai, kind)(api_key="k", **more))), name
 
 
 for _method, _asynchronous in itertools.product(METHODS, (False, True)):
     _label = ("async " if _asynchronous else "") + _method.name
     SCENES[f"{_label}: looked at"] = lambda see, m=_method, a=_asynchronous: descriptors(  # type: ignore[misc]
-        _resource(m, a), m.path.rpartition(".")[2]
+        *owner_of(m, "Async" if a else "")
     )
 
 

@@ -8,7 +8,10 @@ from typing import Any
 
 from transparency.look import exception_of, plain
 
-__all__ = ["See", "araised", "note", "play", "raised", "ticking"]
+__all__ = ["MOST_S", "See", "araised", "note", "play", "raised", "ticking"]
+
+MOST_S = 0.005
+"""Seconds that a loop may stand still longer with us than without."""
 
 
 class See:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
+
+from otel_agentops.export.ids import jitter
 
 __all__ = ["KEEP_AGAIN_S", "SLOW_S", "Agenda", "Limits"]
 
@@ -102,7 +103,7 @@ class Agenda:
         """It did not, and may have said for how long; otherwise longer from time to time."""
         wait = retry_after_s
         if wait is None:
-            wait = min(2.0**self.failures, _LONGEST_WAIT_S) * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+            wait = min(2.0**self.failures, _LONGEST_WAIT_S) * jitter()
         self.failures += 1
         self.retry_at = now + min(wait, _LONGEST_PAUSE_S)
         self.backlog = True

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
+from otel_agentops.export.ids import OwnIds
 from otel_agentops.failsafe import swallowed
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ __all__ = ["Early", "make_provider"]
 
 def make_provider() -> TracerProvider:
     """A provider from the standard variables, which has no exporter yet."""
-    return TracerProvider(shutdown_on_exit=False)
+    return TracerProvider(shutdown_on_exit=False, id_generator=OwnIds())
 
 
 class Early(SpanProcessor):

@@ -7,7 +7,6 @@ parts where it is too large for the collector, and a span that cannot be written
 from __future__ import annotations
 
 import os
-import random
 import time
 from threading import Event
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from otel_agentops.export.answers import Answer, Verdict
 from otel_agentops.export.batches import new_id, packs
+from otel_agentops.export.ids import jitter
 from otel_agentops.export.importing import importing
 from otel_agentops.export.wire import EncodedSpan, encode, request
 from otel_agentops.failsafe import failsafe, warn_once
@@ -126,7 +126,7 @@ class OtlpExporter(SpanExporter):
                 break
             wait = answer.retry_after_s
             if wait is None:
-                wait = 2**attempt * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+                wait = 2**attempt * jitter()
             if attempt + 1 == _ATTEMPTS or time.monotonic() + wait > end or self._stopped.wait(wait):
                 break
         return answer

@@ -25,6 +25,7 @@ from otel_agentops.config import Config, ConfigError
 from otel_agentops.exits import signals_elsewhere
 from otel_agentops.export.destination import only_stock, resolve
 from otel_agentops.export.doubt import Doubt
+from otel_agentops.export.ids import OwnIds
 from otel_agentops.export.otlp import OtlpExporter
 from otel_agentops.export.sender import LAST_S
 from otel_agentops.export.spool import SpoolProcessor, make_sender
@@ -62,7 +63,8 @@ class Pipeline:
     ) -> None:
         if early is None:
             attributes = {"service.name": config.service_name} if config.service_name else {}
-            early = TracerProvider(resource=Resource.create(attributes), shutdown_on_exit=False)
+            resource = Resource.create(attributes)
+            early = TracerProvider(resource=resource, shutdown_on_exit=False, id_generator=OwnIds())
             early.add_span_processor(AgentOpsSpanProcessor())
         self.tracer_provider = early
         self._resource = early.resource

@@ -14,6 +14,7 @@ from otel_agentops.accounting import digest_of_arguments, take_digest
 from otel_agentops.failsafe import Refusal, swallowed
 from otel_agentops.instrumentation import langchain_calls as calls
 from otel_agentops.instrumentation import langchain_runs as runs
+from otel_agentops.instrumentation.langchain_inline import in_loop, in_own_task, inline
 from otel_agentops.instrumentation.langchain_messages import plain
 from otel_agentops.instrumentation.langchain_open import Call, Run, announce
 from otel_agentops.instrumentation.switches import suppressed
@@ -55,18 +56,21 @@ class Callbacks:
 
     Attributes:
         active: Whether anything is recorded.
-        run_inline: So that async runs call us in their own context, not in a thread.
         apart: Whether async runs call us in a task of its own, whose context their bodies do not see.
         meant_for_callers: Exceptions of ours that stop a run.
     """
 
-    run_inline = True
     meant_for_callers: ClassVar[tuple[type[Exception], ...]] = (Refusal,)
 
     def __init__(self) -> None:
         self.active = True
         self.apart = False
         self._open: dict[UUID, Run | Call] = {}
+
+    @property
+    def run_inline(self) -> bool:
+        """Whether async runs call us in their own context, not in a thread or task."""
+        return inline(self)
 
     @property
     def raise_error(self) -> bool:
@@ -274,9 +278,8 @@ class Callbacks:
         around = self._around(parent_run_id)
         if around is None:
             call.conversation_id = calls.conversation(metadata or _NOTHING)
-        run = announce(recorder, call, prompt, params, around, batch_size)
-        if self.apart and run.call.layer is not None:
-            run.call.layer.drift()
+        apart = self.apart or in_own_task()
+        run = announce(recorder, call, prompt, params, around, batch_size, apart)
         self._keep(run_id, run)
 
     @_ours
@@ -312,3 +315,12 @@ class Callbacks:
                     calls.answer(run.call.record, response, run_id)
             finally:
                 self._end(run_id, "error", error)
+                self._end_unmade(run)
+
+    def _end_unmade(self, failed: Call) -> None:
+        """After its first failure a chat model's `generate` makes no more calls, and tells of none."""
+        if not failed.several or failed.call.record.operation != "chat" or in_loop():
+            return
+        for run_id, run in tuple(self._open.items()):
+            if isinstance(run, Call) and run.call.layer is failed.call.layer:
+                self._end(run_id, "abandoned")

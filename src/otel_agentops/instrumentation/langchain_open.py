@@ -51,13 +51,18 @@ class Run:
 
 
 class Call:
-    """An open run of a model."""
+    """An open run of a model.
 
-    __slots__ = ("announced", "around", "attached", "call", "stand_in", "streams")
+    Attributes:
+        several: Whether one request makes several calls.
+    """
 
-    def __init__(self, call: OpenCall, around: Run | None) -> None:
+    __slots__ = ("announced", "around", "attached", "call", "several", "stand_in", "streams")
+
+    def __init__(self, call: OpenCall, around: Run | None, several: bool) -> None:
         self.call = call
         self.around = around
+        self.several = several
         self.announced: Any = None
         self.attached: Any = None
         self.stand_in: Any = None
@@ -86,9 +91,24 @@ def announce(
     params: Mapping[str, Any],
     around: Run | None,
     batch_size: int,
+    apart: bool,
 ) -> Call:
-    """Start a model call, make it current and let an SDK below know of it."""
-    layer, capture = waiting(), recorder.encoder.capture_content
+    """Start a model call, make it current and let an SDK below know of it.
+
+    Args:
+        recorder: What records it.
+        call: Its record.
+        prompt: What LangChain says it is called with.
+        params: Arguments of the request; the same object for all calls of one request.
+        around: The run around it.
+        batch_size: How many calls there are in the request.
+        apart: Whether this runs in a task of its own, whose context the call's body does not see.
+    """
+    layer, capture = (
+        Layer.adrift(params) if apart and batch_size > 1 else None,
+        recorder.encoder.capture_content,
+    )
+    layer = waiting() if layer is None else layer
     together = batch_size > 1 and layer is not None and layer.key is params
     if together and layer is not None:  # not inside the others of its batch but beside them
         otel_context.attach(layer.context)
@@ -101,8 +121,10 @@ def announce(
         opened = start_inside(recorder, layer, call, capture, parent)
     if layer is None or not together:
         layer = Layer.enter(params)
-    run = Call(opened, around)
+    run = Call(opened, around, batch_size > 1)
     run.announced = layer.add(opened, lambda: _text(call, prompt))
+    if apart:
+        layer.drift()
     before, ours, run.stand_in = attach_loosely(opened)
     run.attached = before, ours
     return run

@@ -86,6 +86,8 @@ def read_body(body: Any, state: Following) -> None:
                     state.read.chunk(state.call.record, _object(data))
         elif text.startswith("{"):
             state.read.response(state.call.record, _object(text))
+    except json.JSONDecodeError:
+        pass  # cut off, read only in part, or never JSON: then it says nothing of usage
     except Exception as error:  # noqa: BLE001 - the body is the caller's to judge
         swallowed("reading a raw answer", error)
 

@@ -112,6 +112,11 @@ class Layer:
         if len(_adrift) < _MAX_ADRIFT:
             _adrift[id(self)] = self
 
+    @staticmethod
+    def adrift(key: object) -> Layer | None:
+        """The layer with this key that drifts; None if there is none."""
+        return next((layer for layer in tuple(_adrift.values()) if layer.key is key), None)
+
     @property
     def alive(self) -> bool:
         """Whether anything that starts now may be inside one of its calls."""
