@@ -115,7 +115,7 @@ def init(
 
     Args:
         service_name: `service.name`, where we build the provider.
-        semconv: Names to write: `1.41` (default) or `latest`.
+        semconv: Names to write: `1.41` (default), `latest`, `1.36` or `langfuse`.
         cost_names: `default`, or `otel-443` for the names of the open proposal instead.
         foreign_spans: `complete`, or `cost` to add nothing but the cost to spans of others.
         capture_content: Write prompts, answers, tool arguments and results to the spans; `findings`

@@ -60,6 +60,8 @@ def unpack(name: str, text: str, reading: Reading) -> None:
     if apart and not plain and "input_tokens" in counts:
         for field in ("cache_read_input_tokens", "cache_write_input_tokens"):
             counts["input_tokens"] += counts.get(field, 0)
+        if "output_tokens" in counts:
+            counts["output_tokens"] += counts.get("reasoning_output_tokens", 0)
 
 
 def _fill(name: str, field: str, value: Any, reading: Reading) -> None:

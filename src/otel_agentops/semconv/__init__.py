@@ -9,6 +9,7 @@ from otel_agentops.semconv.metrics import (
     Metric,
     MetricSet,
 )
+from otel_agentops.semconv.outward import Outward
 from otel_agentops.semconv.own import OWN, Name
 from otel_agentops.semconv.profiles import DEFAULT_PROFILE, PROFILES, START_FIELDS, Profile
 from otel_agentops.semconv.providers import maker_of, provider_name, provider_of_host
@@ -25,6 +26,7 @@ __all__ = [
     "Metric",
     "MetricSet",
     "Name",
+    "Outward",
     "Profile",
     "dialects",
     "emitters",

@@ -181,6 +181,7 @@ COUNTS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "ai.usage.inputTokenDetails.cacheReadTokens",
             "ai.usage.cachedInputTokens",
             "cache_read_tokens",
+            "otel_agentops.usage.cache_read_input_tokens",
         ),
     ),
     (
@@ -197,6 +198,7 @@ COUNTS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "gen_ai.usage.prompt_tokens_details.cache_write",
             "ai.usage.inputTokenDetails.cacheWriteTokens",
             "cache_creation_tokens",
+            "otel_agentops.usage.cache_creation_input_tokens",
         ),
     ),
     ("cache_write_1h_input_tokens", ("otel_agentops.usage.cache_creation_1h_input_tokens",)),
@@ -212,6 +214,7 @@ COUNTS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "ai.usage.outputTokenDetails.reasoningTokens",
             "ai.usage.reasoningTokens",
             "llm.usage.reasoning_tokens",
+            "otel_agentops.usage.reasoning_output_tokens",
         ),
     ),
     ("audio_input_tokens", ("llm.token_count.prompt_details.audio",)),
@@ -256,7 +259,8 @@ COSTS: tuple[str, ...] = (
 """What emitters say a call costs, US dollars; never its parts, one of which has been seen to hold tokens."""
 
 PACKED: dict[str, tuple[bool, dict[str, str]]] = {
-    # attribute: whether input leaves out what was cached, and path in its JSON -> field
+    # attribute: whether nothing in it is counted twice (input leaves out what was cached, output reasoning),
+    # and path in its JSON -> field
     "langfuse.observation.usage_details": (
         True,
         {

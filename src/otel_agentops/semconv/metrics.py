@@ -80,7 +80,7 @@ class MetricSet(NamedTuple):
 
     duration: Metric
     other_duration: Metric
-    first_chunk: Metric
+    first_chunk: Metric | None
     token_usage: Metric | None
     token_counters: tuple[tuple[str, Metric], ...]
     token_histograms: tuple[tuple[str, Metric], ...]
@@ -108,6 +108,8 @@ V1_41 = MetricSet(
     scopes=(),
     agent_calls=(),
 )
+
+V1_36 = V1_41._replace(first_chunk=None)
 
 _INFERENCE = "gen_ai.client.inference."
 _COUNTED = (

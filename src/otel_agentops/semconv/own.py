@@ -48,6 +48,9 @@ PROCESSING = "otel_agentops.request.processing"
 INFERENCE_GEO = "otel_agentops.request.inference_geo"
 WEB_SEARCHES = "otel_agentops.usage.web_searches"
 CACHE_WRITE_1H = "otel_agentops.usage.cache_creation_1h_input_tokens"
+CACHE_READ = "otel_agentops.usage.cache_read_input_tokens"
+CACHE_CREATION = "otel_agentops.usage.cache_creation_input_tokens"
+REASONING = "otel_agentops.usage.reasoning_output_tokens"
 FINDING_KINDS = "otel_agentops.finding.kinds"
 FINDING_KIND = "otel_agentops.finding.kind"
 FINDING_NAME = "otel_agentops.finding.name"
@@ -98,6 +101,9 @@ OWN: tuple[Name, ...] = (
     Name(PROCESSING, "string", "", "`batch` on calls billed as a batch"),
     Name(INFERENCE_GEO, "string", "", "calls whose region is billed apart"),
     Name(WEB_SEARCHES, "int", "{search}", "calls during which the provider searched the web"),
+    Name(CACHE_READ, "int", "{token}", "calls in profile `1.36`, whose version has no name for it"),
+    Name(CACHE_CREATION, "int", "{token}", "calls in profile `1.36`, as above"),
+    Name(REASONING, "int", "{token}", "calls in profile `1.36`, as above"),
     Name(CACHE_WRITE_1H, "int", "{token}", "calls that wrote to the one-hour cache"),
     Name(SHORTENED, "int", "{character}", "spans whose content was longer than the limit: what was left out"),
     Name(FINDING_KINDS, "string[]", "", "spans on which something was found to be wrong: what"),

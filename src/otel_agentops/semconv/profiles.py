@@ -6,9 +6,9 @@ runs into its attribute limit throws out the oldest.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from otel_agentops.semconv import metrics, own
+from otel_agentops.semconv import metrics, outward, own
 
 __all__ = ["DEFAULT_PROFILE", "PROFILES", "Profile"]
 
@@ -30,6 +30,8 @@ class Profile:
         fetch: Response fields of a `fetch_response`, which must not report usage.
         agent_provider: Whether an agent's span must name a provider.
         metrics: The metrics of this version.
+        outward: How the names above are written instead; None for as they stand.
+        provider: The name of the provider on metrics.
     """
 
     name: str
@@ -41,6 +43,8 @@ class Profile:
     fetch: Fields
     agent_provider: bool
     metrics: metrics.MetricSet
+    outward: outward.Outward | None = None
+    provider: str = "gen_ai.provider.name"
 
 
 _START: Fields = (
@@ -155,8 +159,19 @@ LATEST = Profile(
     metrics=metrics.LATEST,
 )
 
+V1_36 = replace(
+    V1_41,
+    name="1.36",
+    schema_url="https://opentelemetry.io/schemas/1.36.0",
+    metrics=metrics.V1_36,
+    outward=outward.V1_36,
+    provider="gen_ai.system",
+)
+
+LANGFUSE = replace(V1_41, name="langfuse", outward=outward.LANGFUSE)
+
 START_FIELDS = frozenset(field for field, _ in _START)
 """Fields that go on the span when it starts."""
 
-PROFILES: dict[str, Profile] = {profile.name: profile for profile in (V1_41, LATEST)}
+PROFILES: dict[str, Profile] = {profile.name: profile for profile in (V1_41, LATEST, V1_36, LANGFUSE)}
 DEFAULT_PROFILE = V1_41.name

@@ -163,6 +163,10 @@ class Encoder:
             self.cost(call.cost, attributes)
         return attributes
 
+    def events(self, _record: Record) -> Iterable[tuple[str, Attributes]]:
+        """Events to add before the span ends: name and attributes. For profiles that write messages so."""
+        return ()
+
     def foreign(self, call: ModelCall, known: Mapping[str, Any], complete: bool) -> Attributes:
         """What another instrumentation's span lacks.
 

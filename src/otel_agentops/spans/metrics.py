@@ -42,7 +42,8 @@ class Instruments:
         names = profile.metrics
         self._duration = self._make(names.duration)
         self._other = self._make(names.other_duration)
-        self._first_chunk = self._make(names.first_chunk)
+        self._first_chunk = None if names.first_chunk is None else self._make(names.first_chunk)
+        self._provider = profile.provider
         self._usage = None if names.token_usage is None else self._make(names.token_usage)
         self._counters = tuple((field, self._make(metric)) for field, metric in names.token_counters)
         self._histograms = tuple((field, self._make(metric)) for field, metric in names.token_histograms)
@@ -76,7 +77,7 @@ class Instruments:
         inference = call.operation in _INFERENCE
         measure = self.sums.measure
         measure(self._duration if inference else self._other, duration_s, with_error)
-        if inference and call.first_chunk_s is not None:
+        if inference and call.first_chunk_s is not None and self._first_chunk is not None:
             measure(self._first_chunk, call.first_chunk_s, common)
         usage = call.usage if call.counted is None else call.counted
         if self._usage is not None and usage is not None and call.operation != "fetch_response":
@@ -97,7 +98,7 @@ class Instruments:
         known = self._known.get(key)
         if known is None:
             room = len(self._known) < MOST_SERIES
-            common = _common(call) if room else {OVERFLOW: True}
+            common = _common(call, self._provider) if room else {OVERFLOW: True}
             known = (
                 common,
                 {**common, "gen_ai.token.type": "input"},
@@ -147,11 +148,11 @@ class Instruments:
                 count(getattr(scope.own, field), attributes)
 
 
-def _common(call: ModelCall) -> dict[str, Any]:
+def _common(call: ModelCall, provider: str) -> dict[str, Any]:
     """Few and bounded: hosts are on the spans, and every attribute here costs time on every record."""
     attributes: dict[str, Any] = {
         "gen_ai.operation.name": call.operation,
-        "gen_ai.provider.name": call.provider or "_OTHER",
+        provider: call.provider or "_OTHER",
     }
     if call.request_model is not None:
         attributes["gen_ai.request.model"] = call.request_model

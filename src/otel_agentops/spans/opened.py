@@ -111,6 +111,8 @@ class Open:
                 found = attributes()
                 if found:
                     span.set_attributes(found)
+                for name, more in self._recorder.encoder.events(record):
+                    span.add_event(name, more)
                 if record.error_type is not None:
                     message = record.error_message
                     span.set_status(

@@ -17,11 +17,11 @@ from otel_agentops.accounting import Budgets, Calls, Scope, Scopes, Watcher, sta
 from otel_agentops.failsafe import Refusal, failsafe, logger, swallowed
 from otel_agentops.records import AgentRun, Operation, Session, ToolCall
 from otel_agentops.semconv import PROFILES, own
-from otel_agentops.spans.encode import Encoder
 from otel_agentops.spans.handover import came_in, goes_on
 from otel_agentops.spans.loose import firm
 from otel_agentops.spans.metrics import Instruments
 from otel_agentops.spans.opened import Open, OpenCall, OpenScope
+from otel_agentops.spans.outward import encoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -72,7 +72,7 @@ class Recorder:
         self.book = book
         self.scopes = Scopes()
         limits = [limit for limit in (config.content_limit, config.value_limit) if limit is not None]
-        self.encoder = Encoder(
+        self.encoder = encoder(
             profile, config.cost_names, config.capture_content, config.redact, min(limits, default=None)
         )
         self.complete_spans = config.foreign_spans == "complete"
