@@ -36,6 +36,7 @@ class Received:
         headers: Headers (or gRPC metadata) of each request, names in lower case.
         resource: Resource attributes of the last spans.
         sizes: Bytes of each request, decompressed.
+        bodies: Those themselves (HTTP).
         paths: Path of each request (HTTP).
         peers: Port that each request came from (HTTP).
         status: What HTTP requests are answered with.
@@ -54,6 +55,7 @@ class Received:
         self.headers: list[dict[str, str]] = []
         self.resource: dict[str, str] = {}
         self.sizes: list[int] = []
+        self.bodies: list[bytes] = []
         self.paths: list[str] = []
         self.peers: list[int] = []
         self.script: list[tuple[Any, dict[str, Any]]] = []
@@ -78,6 +80,7 @@ class Received:
         body = _DECOMPRESS[headers.get("content-encoding", "identity")](body)
         self.headers.append(headers)
         self.sizes.append(len(body))
+        self.bodies.append(body)
         self.paths.append(path)
         self.on_request()
         status, more = self.script.pop(0) if self.script else (self.status, {})

@@ -6,6 +6,7 @@ Source: the specification's "OpenTelemetry Protocol Exporter", and the variables
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -84,7 +85,7 @@ def resolve(variables: Mapping[str, str], protocol: str, url: str | None = None)
     return Destination(
         protocol=protocol,
         endpoint=endpoint,
-        headers=parse_env_headers(_get(variables, "HEADERS") or "", liberal=True),
+        headers=_headers(_get(variables, "HEADERS") or ""),
         timeout_s=_timeout(_get(variables, "TIMEOUT")),
         compression=_compression(_get(variables, "COMPRESSION")),
         certificate=_get(variables, "CERTIFICATE"),
@@ -117,6 +118,21 @@ def _grpc(variables: Mapping[str, str], url: str | None) -> tuple[str, bool]:
     said = _get(variables, "INSECURE")
     plain = said.strip().lower() == "true" if said else parts.scheme == "http"
     return parts.netloc or endpoint, plain and parts.scheme != "https"
+
+
+# as OpenTelemetry reads them, which logs what does not look like this
+_HEADER = re.compile(r"[!#-'*+\-.0-9A-Z^-z|~]+[ \t]*=[ !#-+\--:<-\[\]-~\t]*")
+
+
+def _headers(text: str) -> Mapping[str, str]:
+    """Headers of a variable; what is none may be a key without a name: it is left out and not shown."""
+    entries = [entry.strip() for entry in text.split(",") if entry.strip()]
+    headers = [entry for entry in entries if _HEADER.fullmatch(entry)]
+    if len(headers) < len(entries):
+        wrong = len(entries) - len(headers)
+        told = "OTEL_EXPORTER_OTLP_HEADERS: %d of %d entries are no name=value and are left out"
+        warn_once("otlp headers", told, wrong, len(entries))
+    return parse_env_headers(",".join(headers), liberal=True)
 
 
 def _timeout(text: str | None) -> float:

@@ -20,7 +20,7 @@ from otel_agentops.export.destination import resolve
 from otel_agentops.export.otlp import PACK_BYTES, connect
 from otel_agentops.export.segments import supported
 from otel_agentops.export.sender import Sender
-from otel_agentops.export.store import Store, private_directory
+from otel_agentops.export.store import Store, private_directory, write_privately
 from otel_agentops.failsafe import failsafe, warn_once
 
 if TYPE_CHECKING:
@@ -90,10 +90,8 @@ def _store(config: Config, destination: Destination, counts: Counts) -> Store | 
     directory = spool_directory(config, destination)
     try:
         private_directory(directory)
-        address = (
-            f"{destination.protocol} {urlsplit(destination.endpoint).hostname or destination.endpoint}\n"
-        )
-        (directory / "destination.txt").write_text(address, "utf-8")
+        host = urlsplit(destination.endpoint).hostname or destination.endpoint.rpartition("@")[2]
+        write_privately(directory / "destination.txt", f"{destination.protocol} {host}\n")
     except OSError as error:
         warn_once(f"spool {directory}", "spans cannot be kept in %s: %s", directory, error)
     return Store(directory, config.spool_max_bytes, config.spool_max_age_s, counts)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from otel_agentops.export.counts import Counts
     from otel_agentops.export.wire import EncodedSpan
 
-__all__ = ["REFUSED", "Store", "Taken", "private_directory"]
+__all__ = ["REFUSED", "Store", "Taken", "private_directory", "write_privately"]
 
 REFUSED = "refused"
 _SEGMENT_BYTES = 4_000_000
@@ -58,12 +58,24 @@ def private_directory(path: Path) -> None:
     Raises:
         OSError: There is none and none can be made, or it is somebody else's, or no directory.
     """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for missing in (*(each for each in reversed(path.parents) if not each.exists()), path):
+        missing.mkdir(mode=0o700, exist_ok=True)  # `parents=True` would ask the umask for these
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
         raise PermissionError(f"{path} is not a directory of our own")
     if found.st_mode & 0o077:
         path.chmod(0o700)
+
+
+def write_privately(path: Path, text: str) -> None:
+    """Write a small file that nobody else can read.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
+    with open(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123 - of a descriptor
+        file.write(text)
 
 
 class Store:
