@@ -9,6 +9,7 @@ import time
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from benchmarks import stub
 from benchmarks.driver import ROOT, Result, Row, Spread, environment, main
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ ANSWERED = {
     "gen_ai.usage.cache_read.input_tokens": 1280,
     "gen_ai.response.finish_reasons": ("stop",),
 }
-PROMPT = json.dumps([{"role": "user", "parts": ["x" * 1000]}])
+PROMPT = json.dumps([{"role": "user", "parts": [stub.MESSAGES[1]["content"]]}])
 """1 KB of content; another one on every span, since the same one again and again is a finding."""
 
 CASES: dict[str, tuple[bool, dict[str, Any], dict[str, Any], bool, float]] = {

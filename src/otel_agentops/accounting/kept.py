@@ -36,6 +36,9 @@ class Kept(Generic[T]):
     def __len__(self) -> int:
         return len(self._entries)
 
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._entries
+
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
         """What is kept under this key, or else what `make` gives from now on."""
         now = self._clock()

@@ -21,6 +21,7 @@ from otel_agentops.records import Usage
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from otel_agentops.accounting.scopes import Scope
     from otel_agentops.records import ModelCall
 
 __all__ = ["GATE", "Calls", "Place"]
@@ -52,6 +53,9 @@ class Place:
     Attributes:
         emitter: Instrumentation scope of the span.
         trace_id: Its trace.
+        span_id: Its id; 0 for a call without a span.
+        scope: What it was started in; None for the process alone.
+        depth: How many live spans are around it.
         parent: The live span around it; None for a root, or where that is not ours to see.
         below: Calls counted inside it so far; None for none.
         end_ns: UTC end that the emitter gives, in nanoseconds; 0 for now.
@@ -66,6 +70,7 @@ class Place:
     """
 
     # most spans keep these defaults, and there is one of these for every span
+    scope: Scope | None = None
     depth = 0
     parent: Place | None = None
     below: list[_Counted] | None = None
@@ -76,13 +81,16 @@ class Place:
     answered = False
     refused = False
     open = True
-    root = False
     heard: dict[str, Any] | None = None
     said: list[Any] | None = None
 
-    def __init__(self, emitter: str, trace_id: int, parent: Place | None) -> None:
+    def __init__(
+        self, emitter: str, trace_id: int, parent: Place | None, span_id: int = 0, root: bool = False
+    ) -> None:
         self.emitter = emitter
         self.trace_id = trace_id
+        self.span_id = span_id
+        self.root = root
         if parent is not None:
             self.depth = depth = parent.depth + 1
             if depth < _DEPTH:  # a chain of ended spans must not live on for ever
@@ -157,9 +165,8 @@ class Calls:
         live = self._live
         if len(live) >= _MAX_SPANS:  # somebody never ends spans
             live.pop(next(iter(live)), None)
-        live[span_id] = place = Place(emitter, trace_id, live.get(parent_id) if parent_id else None)
-        if not parent_id:
-            place.root = True
+        place = Place(emitter, trace_id, live.get(parent_id) if parent_id else None, span_id, not parent_id)
+        live[span_id] = place
         return place
 
     def expect_several(self) -> None:

@@ -95,5 +95,5 @@ def reasons_of(attributes: Mapping[str, Any]) -> tuple[str, ...] | None:
             words = found.strip("[]").replace('"', "").split(",")
             return tuple(word.strip() for word in words if word.strip()) or None
         if isinstance(found, tuple | list):
-            return tuple(reason for reason in found if isinstance(reason, str)) or None
+            return tuple([reason for reason in found if isinstance(reason, str)]) or None
     return None

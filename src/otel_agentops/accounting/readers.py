@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from otel_agentops.accounting.normal import normalise
 from otel_agentops.accounting.packed import unpack
-from otel_agentops.records import ModelCall, Usage
+from otel_agentops.records import ModelCall, usage_of
 from otel_agentops.semconv import AI_MARKS, dialects, emitters, maker_of, provider_name
 
 if TYPE_CHECKING:
@@ -202,8 +202,7 @@ def _usage(call: ModelCall, reading: _Reading, scope: str) -> None:
     counts = reading.counts
     total = counts.pop("total_tokens", None)
     if counts:
-        call.usage = usage = Usage()
-        vars(usage).update(counts)
+        call.usage = usage = usage_of(counts)
         if normalise(usage, total, call.provider, emitters.counting(scope, call.provider)):
             call.flags = (*call.flags, "usage_normalized")
 

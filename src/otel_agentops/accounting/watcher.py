@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import marshal
 import os
+from collections import OrderedDict
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -73,6 +74,8 @@ class Watcher:
         self._lock = RLock()
         self._accounts: Kept[Account] = Kept(_SESSIONS)
         self._traces: Kept[Watch] = Kept(_TRACES)
+        # most traces have one call, and a memory of its own would cost more than looking at it
+        self._firsts: OrderedDict[int, tuple[int, int, int, int]] = OrderedDict()
         self._process = self._watch(None)
         _watchers.add(self)
 
@@ -276,9 +279,10 @@ class Watcher:
         with self._lock:
             if scope is not None and scope.watch is not None and scope.lane is not None:
                 watch, lane = scope.watch, scope.lane
+            elif (found := self._of_trace(span, token, outcome)) is None:
+                return
             else:
-                watch = self._traces.get(span.trace_id, lambda: self._watch(None))
-                lane = watch.main
+                watch, lane = found, found.main
             if not watch.least:
                 return
             places = watch.places(lane, token)
@@ -296,6 +300,22 @@ class Watcher:
         record.findings = [*(record.findings or ()), finding]
         if new:
             self.tell(finding, scope)
+
+    def _of_trace(self, span: Any, token: int, outcome: int) -> Watch | None:
+        """What is remembered of a trace outside any scope; None at its first step, which is only noted."""
+        trace_id = span.trace_id
+        if trace_id not in self._traces:
+            first = self._firsts.pop(trace_id, None)
+            if first is None and self._process.least != 1:
+                self._firsts[trace_id] = token, span.span_id, outcome, now()
+                if len(self._firsts) > _TRACES:
+                    self._firsts.popitem(last=False)
+                return None
+            watch = self._traces.get(trace_id, lambda: self._watch(None))
+            if first is not None:
+                watch.main.add(*first)
+            return watch
+        return self._traces.get(trace_id, lambda: self._watch(None))
 
     def _end(self, record: ModelCall | ToolCall, scope: Scope | None, outcome: int, name: str) -> None:
         step: Step = record.step

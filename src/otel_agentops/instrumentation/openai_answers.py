@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from otel_agentops.instrumentation.arguments import word
 from otel_agentops.messages import asked_tools, fields, get, text_part, tool_call_part
-from otel_agentops.records import Usage
+from otel_agentops.records import usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from otel_agentops.records import ModelCall
+    from otel_agentops.records import ModelCall, Usage
 
 __all__ = [
     "chat",
@@ -87,9 +87,10 @@ def usage_into(call: ModelCall, told: Any, sent: str, received: str) -> None:
     if told is None:
         return
     counts = fields(told)
-    usage = Usage(_count(counts.get(sent + "_tokens")), _count(counts.get(received + "_tokens")))
-    if usage.input_tokens is None and usage.output_tokens is None:
+    asked, answered = _count(counts.get(sent + "_tokens")), _count(counts.get(received + "_tokens"))
+    if asked is None and answered is None:
         return
+    usage = usage_of({"input_tokens": asked, "output_tokens": answered})
     _details(usage, _more(told, sent + "_tokens_details"), _DETAILS)
     _details(usage, _more(told, received + "_tokens_details"), _OUTPUT_DETAILS)
     call.usage = usage

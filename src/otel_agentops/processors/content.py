@@ -25,6 +25,7 @@ __all__ = ["clean_attributes", "clean_event", "clean_span", "clean_value"]
 _DEPTH = 16
 """Structures in log records are looked into so deep; what is deeper is not shown."""
 _EXCEPTION = "exception"
+_NO_CONTENT = frozenset({int, float, bool})
 
 
 def clean_span(span: Span, attributes: Mapping[str, Any], redactor: Redactor) -> None:
@@ -59,7 +60,7 @@ def clean_attributes(
     """
     found: dict[str, Any] = {}
     for name, value in attributes.items():
-        if every or is_content(name):
+        if type(value) not in _NO_CONTENT and (every or is_content(name)):
             seen = clean_value(value, redactor)
             if seen != value:
                 found[name] = seen

@@ -13,7 +13,7 @@ cannot be changed once it is on a span: what it tells is redacted on its way the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from otel_agentops.accounting import PRICE_INPUTS
 from otel_agentops.failsafe import swallowed
@@ -29,23 +29,26 @@ _HOOK = "_otel_agentops_hook"
 _SEEN = "_otel_agentops_seen"
 _OURS = "_otel_agentops_class"
 
-Hook = Callable[["Span", "int | None"], None]
+T = TypeVar("T")
+Hook = Callable[[T, "Span", "int | None"], None]
+_NO_HOOK = None, None
 
 _classes: dict[type, type] = {}
 """Span class -> its subclass; a program has one or two."""
 
 
-def before_end(span: Span, hook: Hook) -> None:
-    """Call `hook(span, end_time)` when the span ends, while it can still be written to.
+def before_end(span: Span, hook: Hook[T], known: T) -> None:
+    """Call `hook(known, span, end_time)` when the span ends, while it can still be written to.
 
     Args:
         span: A span that is just starting.
         hook: Run once, on the thread that ends the span; what it raises is swallowed. Two processors of
             ours on one provider are one.
+        known: What the hook is to know of the span.
     """
     members = vars(span)
     if "end" in members:
-        _wrap_instance(span, hook)
+        _wrap_instance(span, hook, known)
         return
     kind = type(span)
     ours = _classes.get(kind)
@@ -53,7 +56,7 @@ def before_end(span: Span, hook: Hook) -> None:
         ours = kind if hasattr(kind, _OURS) else _subclass(kind)
     if ours is not kind:
         span.__class__ = ours
-    members[_HOOK] = hook
+    members[_HOOK] = hook, known
 
 
 def attributes_of(span: Span) -> dict[str, Any]:
@@ -82,10 +85,10 @@ def _keep(span: Any, more: Any) -> None:
 
 def _subclass(kind: Any) -> type:
     def end(self: Any, end_time: int | None = None) -> None:
-        hook = vars(self).pop(_HOOK, None)
+        hook, known = vars(self).pop(_HOOK, _NO_HOOK)
         if hook is not None and self.is_recording():
             try:
-                hook(self, end_time)
+                hook(known, self, end_time)
             except Exception as error:  # noqa: BLE001 - the span must end whatever happens to us
                 swallowed("accounting for a span", error)
         kind.end(self, end_time)
@@ -126,14 +129,14 @@ def _clean(span: Any, name: Any, attributes: Any) -> Any:
         return attributes
 
 
-def _wrap_instance(span: Any, hook: Hook) -> None:
+def _wrap_instance(span: Any, hook: Hook[T], known: T) -> None:
     """Somebody has put an `end` on this very span: put ours around it."""
     inner = span.end
 
     def end(end_time: int | None = None) -> None:
         if span.is_recording():
             try:
-                hook(span, end_time)
+                hook(known, span, end_time)
             except Exception as error:  # noqa: BLE001 - as above
                 swallowed("accounting for a span", error)
         inner(end_time)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context import get_current
@@ -69,17 +68,18 @@ class AgentOpsSpanProcessor(SpanProcessor):
             parent, context = span.parent, span.get_span_context()
             parent_id = parent.span_id if parent is not None and not parent.is_remote else 0
             span_id, trace_id = context.span_id, context.trace_id
+            place = recorder.calls.started(span_id, parent_id, trace_id, name)
             scope = recorder.scopes.join(parent_id, trace_id)
             if scope is not None:
+                place.scope = scope
                 recorder.scopes.remember(span_id, scope)
                 if recorder.complete_spans:
                     _stamp(span, scope.stamps)
             elif recorder.stamps_outside:
                 _stamp(span, recorder.outside(get_current() if parent_context is None else parent_context))
-            place = recorder.calls.started(span_id, parent_id, trace_id, name)
             if (gate := gate_around()) is not None:
                 gate.met(place)
-            before_end(span, partial(_account, place, span_id, scope))
+            before_end(span, _account, place)
         except Exception as error:  # noqa: BLE001 - an exception here would stop the user's own block
             swallowed("joining a span", error)
 
@@ -96,21 +96,23 @@ class AgentOpsSpanProcessor(SpanProcessor):
 
 
 def _stamp(span: Span, stamps: Mapping[str, Any]) -> None:
-    if stamps:
-        known = attributes_of(span)
-        span.set_attributes(
-            {name: value for name, value in stamps.items() if name not in known and name not in _NOT_STAMPED}
-        )
+    if not stamps:
+        return
+    known = attributes_of(span)
+    if own.CONVERSATION_ID in stamps or not stamps.keys().isdisjoint(known):
+        stamps = {name: stamps[name] for name in stamps if name not in known and name not in _NOT_STAMPED}
+    span.set_attributes(stamps)
 
 
-def _account(place: Place, span_id: int, scope: Scope | None, span: Span, end_time: int | None) -> None:
+def _account(place: Place, span: Span, end_time: int | None) -> None:
     """Count and price what a span tells of; it is about to end."""
     recorder = current()
     if recorder is None:
         return
-    recorder.calls.ending(span_id)
+    recorder.calls.ending(place.span_id)
+    scope = place.scope
     if scope is not None:
-        recorder.scopes.forget(span_id)
+        recorder.scopes.forget(place.span_id)
     attributes = attributes_of(span)
     heard = place.heard or place.inner or place.gate
     if heard is None and RELATED.isdisjoint(attributes):
@@ -138,7 +140,7 @@ def _settle(
         told = {**place.heard, **attributes}
     call, inner = _call_of(span, told, place), place.inner
     if place.gate is not None:
-        inner = place.gate.tell(place, call is not None, span.get_span_context().span_id) or inner
+        inner = place.gate.tell(place, call is not None, place.span_id) or inner
     if call is not None and not recorder.calls.unsent(place):
         place.end_ns = end_time or 0
         if inner is not None:
@@ -147,7 +149,7 @@ def _settle(
             call.digest = digest(recorder.digest_key, *prompt)
         _count(recorder, span, call, attributes, scope, place)
     elif (tool := _tool_of(recorder, span, told)) is not None:
-        _look(recorder, span, tool, attributes, scope)
+        _look(recorder, span, tool, attributes, scope, place)
     elif inner is not None and inner.ending is not None:
         inner.place = place
         recorder.account(inner, scope, span.start_time or 0)
@@ -159,8 +161,7 @@ def _count(
     recorder: Recorder, span: Span, call: ModelCall, known: dict[str, Any], scope: Scope | None, place: Place
 ) -> None:
     call.place = place
-    context = span.get_span_context()
-    call.span_id, call.trace_id = context.span_id, context.trace_id
+    call.span_id, call.trace_id = place.span_id, place.trace_id
     if call.finish_reasons is None:
         call.finish_reasons = reasons_of(known)
     place.counted, place.answered = True, call.usage is not None
@@ -181,11 +182,15 @@ def _tool_of(recorder: Recorder, span: Span, attributes: dict[str, Any]) -> Tool
 
 
 def _look(
-    recorder: Recorder, span: Span, tool: ToolCall, attributes: dict[str, Any], scope: Scope | None
+    recorder: Recorder,
+    span: Span,
+    tool: ToolCall,
+    attributes: dict[str, Any],
+    scope: Scope | None,
+    place: Place,
 ) -> None:
     """Look whether a tool is called in vain."""
-    context = span.get_span_context()
-    recorder.watcher.foreign_tool(tool, scope, span.start_time or 0, context.span_id, context.trace_id)
+    recorder.watcher.foreign_tool(tool, scope, span.start_time or 0, place.span_id, place.trace_id)
     if tool.findings:
         found: dict[str, Any] = {}
         recorder.encoder.findings(tool.findings, found)

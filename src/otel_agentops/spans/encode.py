@@ -62,12 +62,6 @@ class _Table:
             if value is not None:
                 attributes[name] = value
 
-    def missing(self, attributes: Attributes, record: Any, known: Mapping[str, Any]) -> None:
-        """Write what the record has and a span lacks, under any version's name."""
-        for name, value in zip(self._names, self._read(record), strict=True):
-            if value is not None and name not in known and _SPELT.get(name) not in known:
-                attributes[name] = value
-
 
 class _Sparse(_Table):
     """A long table of which most records have few fields, in the order in which those were set.
@@ -87,6 +81,14 @@ class _Sparse(_Table):
         for field, value in vars(record).items():
             if value is not None and field in names:
                 attributes[names[field]] = value
+
+    def missing(self, attributes: Attributes, record: Any, known: Mapping[str, Any]) -> None:
+        """Write what the record has and a span lacks, under any version's name."""
+        names = self._by_field
+        for field, value in vars(record).items():
+            name = None if value is None else names.get(field)
+            if name is not None and name not in known and _SPELT.get(name) not in known:
+                attributes[name] = value
 
 
 class Encoder:
@@ -125,8 +127,9 @@ class Encoder:
         }
         self._fetch = _Table(profile.fetch)
         self._usage = _Table(profile.usage)
+        self._more_usage = _Sparse(profile.usage)
         self._content = profile.content
-        self._foreign = _Table(tuple(row for row in _FOREIGN if row in profile.request + profile.response))
+        self._foreign = _Sparse(tuple(row for row in _FOREIGN if row in profile.request + profile.response))
 
     # --- model calls ---
 
@@ -179,7 +182,7 @@ class Encoder:
         if complete and not call.duplicate:  # a second span with the same counts would be billed again
             self._foreign.missing(found, call, known)
             if call.usage is not None:
-                self._usage.missing(found, call.usage, known)
+                self._more_usage.missing(found, call.usage, known)
         if call.emitter_cost_usd is not None:
             found[own.EMITTER_USD] = float(call.emitter_cost_usd)
         if call.duplicate:
