@@ -165,8 +165,8 @@ def long_run(draw: Draw) -> list[Step]:
 
 
 def few_tools_new_results(draw: Draw) -> list[Step]:
-    """Any of two to twenty calls, at random, each of which finds the world changed."""
-    calls = [draw.call() for _ in range(draw.chance.randint(2, 20))]
+    """Any of three to twenty calls, at random, each of which finds the world changed."""
+    calls = [draw.call() for _ in range(draw.chance.randint(3, 20))]
     count = draw.chance.randint(20, 120)
     steps = [replace(draw.chance.choice(calls), result=draw.fresh("result")) for _ in range(count)]
     return [each for step in steps for each in (draw.thought(), step)]
@@ -176,22 +176,28 @@ def few_tools_at_random(draw: Draw) -> list[Step]:
     """Any of eight to twenty calls in no order at all, with the results of before."""
     calls = [draw.call() for _ in range(draw.chance.randint(8, 20))]
     count = draw.chance.randint(20, 60)
-    steps = [replace(draw.chance.choice(calls)) for _ in range(count)]
-    return [each for step in steps for each in (draw.thought(), step)]
+    steps: list[Step] = []
+    for _ in range(count):
+        steps += [draw.thought(), _any_of(draw, calls, steps)]
+    return steps
+
+
+def _any_of(draw: Draw, calls: list[Step], done: list[Step]) -> Step:
+    """One of these calls, but none for the third time in a row: that is a loop, whatever its reason."""
+    last = [step.what for step in done if step.kind == "tool"][-2:]
+    free = [call for call in calls if last.count(call.what) < 2]
+    return replace(draw.chance.choice(free))
 
 
 def few_tools_between_work(draw: Draw) -> list[Step]:
     """One of three to twenty known calls now and then, between new ones."""
     calls = [draw.call() for _ in range(draw.chance.randint(3, 20))]
     share = draw.chance.uniform(0.4, 0.8)
-    return [
-        each
-        for _ in range(draw.chance.randint(20, 100))
-        for each in (
-            draw.thought(),
-            draw.call() if draw.chance.random() < share else replace(draw.chance.choice(calls)),
-        )
-    ]
+    steps: list[Step] = []
+    for _ in range(draw.chance.randint(20, 100)):
+        new = draw.chance.random() < share
+        steps += [draw.thought(), draw.call() if new else _any_of(draw, calls, steps)]
+    return steps
 
 
 def pages(draw: Draw) -> list[Step]:
@@ -248,7 +254,7 @@ def failures_that_pass(draw: Draw) -> list[Step]:
 
 def items_alike(draw: Draw) -> list[Step]:
     """The same tools in the same order for each of many items: only the arguments differ."""
-    names = [draw.chance.choice(_NAMES) for _ in range(draw.chance.randint(1, 5))]
+    names = draw.chance.sample(_NAMES, draw.chance.randint(1, 5))
     steps: list[Step] = []
     for item in range(draw.chance.randint(3, 40)):
         for name in names:

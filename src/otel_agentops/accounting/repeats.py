@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import pairwise
+from math import log
 from typing import TYPE_CHECKING, NamedTuple
 
 from otel_agentops.accounting.steps import FAILED, History
@@ -26,8 +27,18 @@ _REPEATED = 2 / 3
 """Above this share of old steps nothing new happens; below it, the agent gets on."""
 _REPEATED_BETWEEN_TURNS = 0.9
 """The same over several turns of an agent, which may well start alike."""
-_ALIKE = 0.7
-"""How much two rounds of a cycle have in common, with stray steps in them."""
+_KEEPS = 0.85
+"""How often a step of a loop is followed by one that followed it before; the rest are stray steps."""
+_FOLLOWERS = 3
+"""So many steps that followed one lately are remembered."""
+_LIKELY = 0.9
+"""Logarithm of how much better a loop has to explain the steps than chance does: by one step."""
+_TWO = 3
+"""Choices of an agent that takes one or two steps: there is little order to look for."""
+_CERTAIN = 9.0
+"""The same for the last steps alone, where it does not explain those before them."""
+_CONTEXT = 32
+"""Steps before the region that tell whether the agent keeps to an order."""
 _ROOM = 1.25
 """So much longer than the longest cycle a round may be, for stray steps in it."""
 _COMPLETE = 0.75
@@ -179,23 +190,24 @@ class _Region:
 
     Attributes:
         after: These steps, but for the first; a prompt that was never there before is left out.
-        old: Those that were there more than once, the first included.
+        old: Those that were there more than once, here or shortly before, the first included.
         times: How often each was there, here or shortly before.
         tokens: What each step stands for.
     """
 
-    __slots__ = ("_between_turns", "after", "old", "times", "tokens")
+    __slots__ = ("_between_turns", "_steps", "_visits", "after", "old", "times", "tokens")
 
     def __init__(self, history: History, first: int, results: bool = True) -> None:
-        begin = max(history.first, first - 2 * _LONGEST)
+        begin = max(history.first, first - _CONTEXT)
         steps = _identities(history, begin, results)
         self.tokens = dict(steps)
         self.times = Counter(step for step, _ in steps)
-        here = Counter(step for step, _ in steps[first - begin :])
-        self.old = frozenset(step for step, count in here.items() if count > 1)
+        self.old = frozenset(step for step, _ in steps[first - begin :] if self.times[step] > 1)
         self.after = [
             step for step, token in steps[first - begin + 1 :] if is_tool(token) or step in self.old
         ]
+        self._steps = [step for step, token in steps if is_tool(token) or self.times[step] > 1]
+        self._visits = self.after.count(self.after[-1]) if self.after else 0
         self._between_turns = first < history.turn
 
     @property
@@ -213,19 +225,36 @@ class _Region:
 
     @property
     def orderly(self) -> bool:
-        """Whether each round takes the same steps in the same order, more or less."""
-        rounds: list[list[int]] = [[]]
-        for step in self.after:
-            if step in self.old:
-                rounds[-1].append(step)
-                if step == self.after[-1]:
-                    rounds.append([])
-        rounds.pop()
-        if not rounds or sum(map(len, rounds)) > _LONGEST * _ROOM * len(rounds):
+        """Whether each round is short enough and the steps follow each other as they did before."""
+        rounds = max(1, self._visits)
+        if sum(1 for step in self.after if step in self.old) > _LONGEST * _ROOM * rounds:
             return False
-        pairs = list(pairwise(rounds))
-        alike = sum(_common(a, b) / max(len(a), len(b)) for a, b in pairs)
-        return alike >= _ALIKE * len(pairs)
+        return _in_order([step for step in self._steps if self.times[step] > 1])
+
+
+def _in_order(steps: list[int]) -> bool:
+    """Whether steps that come back do so in an order, with some noise, and not in any order at all.
+
+    Two explanations are weighed against each other, for each step of which it is known what followed the
+    one before it: that the agent goes round, and most often does what it did then; or that it takes any of
+    the steps, or a new one. The first has to explain all of it better, or the last part of it much better,
+    since a loop may begin among steps that were taken in any order.
+    """
+    choices = len(set(steps)) + 1
+    followers: dict[int, list[int]] = {}
+    whole = lately = 0.0
+    for before, step in pairwise(steps):
+        known = followers.setdefault(before, [])
+        if known:
+            chance = len(known) / choices
+            weight = log(_KEEPS / chance) if step in known else log((1 - _KEEPS) / (1 - chance))
+            whole += weight
+            lately = max(0.0, lately + weight)
+        if step in known:
+            known.remove(step)
+        known.append(step)
+        del known[:-_FOLLOWERS]
+    return whole >= (_LIKELY if choices > _TWO else 0) or lately >= _CERTAIN
 
 
 def _identities(history: History, begin: int, results: bool) -> list[tuple[int, int]]:
@@ -238,13 +267,3 @@ def _identities(history: History, begin: int, results: bool) -> list[tuple[int, 
             outcome = last[seen.token] = seen.outcome or last.get(seen.token, 0)
         steps.append((seen.token ^ (outcome << 20), seen.token))
     return steps
-
-
-def _common(one: list[int], other: list[int]) -> int:
-    """Length of the longest common subsequence."""
-    row = [0] * (len(other) + 1)
-    for a in one:
-        before = 0
-        for index, b in enumerate(other, 1):
-            before, row[index] = row[index], before + 1 if a == b else max(row[index], row[index - 1])
-    return row[-1]
