@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from otel_agentops.viewer import Receiver, build, totals
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
-def run(name: str, **variables: str) -> str:
-    """Standard output; anything on standard error is a failure, warnings being errors."""
+def play(name: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run an example to a good end, warnings being errors."""
     done = subprocess.run(
         [sys.executable, "-W", "error", EXAMPLES / name],
         env={**os.environ, **variables},
@@ -25,28 +26,26 @@ def run(name: str, **variables: str) -> str:
         encoding="utf-8",
         timeout=60,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def run(name: str, **variables: str) -> str:
+    """Standard output; anything on standard error is a failure."""
+    done = play(name, **variables)
+    assert done.stderr == ""
     return done.stdout
 
 
-def exported_with_warnings(name: str) -> tuple[str, dict[str, dict[str, Any]], Receiver]:
+def run_warned(name: str, **variables: str) -> str:
     """The same for an example that is warned in the log."""
-    with Receiver() as receiver:
-        variables = {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url}
-        done = subprocess.run(
-            [sys.executable, "-W", "error", EXAMPLES / name],
-            env={**os.environ, **variables},
-            check=True,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=60,
-        )
+    done = play(name, **variables)
     assert "first span" in done.stderr
     assert "Traceback" not in done.stderr
-    return done.stdout, {span.name: span.attributes for span in receiver.spans}, receiver
+    return done.stdout
 
 
-def exported(name: str) -> tuple[str, dict[str, dict[str, Any]], Receiver]:
+def exported(name: str, run: Callable[..., str] = run) -> tuple[str, dict[str, dict[str, Any]], Receiver]:
     """Output, attributes by span name, and the receiver."""
     with Receiver() as receiver:
         output = run(name, OTEL_TRACES_EXPORTER="otlp", OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url)
@@ -96,7 +95,7 @@ def test_existing_otel() -> None:
 
 def test_loops() -> None:
     """The third search alike is not made; the tool that may be repeated is no loop."""
-    output, spans, receiver = exported_with_warnings("loops.py")
+    output, spans, receiver = exported("loops.py", run_warned)
     assert output.splitlines() == [
         "found: repeated_tool_call (search): 3 times",
         "stopped: repeated_tool_call of search",
@@ -108,7 +107,7 @@ def test_loops() -> None:
 
 def test_budgets() -> None:
     """A session stops at its calls, a user at the dollars of all sessions, the process at neither."""
-    output, _, receiver = exported_with_warnings("budgets.py")
+    output, _, receiver = exported("budgets.py", run_warned)
     assert output.splitlines() == [
         "ann: 3 calls, then no more calls for session chat",
         "bob: 3 calls, then no more calls for session chat",

@@ -227,7 +227,7 @@ def _graph(see: See, server: str, gate: Any) -> Any:
 
     built = StateGraph(MessagesState)
     built.add_node("ask", RunnableLambda(ask, afunc=aask))
-    built.add_node("end", lambda _: see.did("end") or {})
+    built.add_node("end", lambda _: see.did("end") or {"messages": []})
     built.add_edge(START, "ask")
     built.add_edge("ask", "end")
     built.add_edge("end", END)

@@ -103,8 +103,8 @@ def test_every_call_was_recorded(seen: dict[str, Seen], name: str) -> None:
     for scene, account in seen[name]["scenes"].items():
         ours = [span for span in account["spans"] if span["scope"] == "otel_agentops"]
         assert all(span["ended"] for span in ours)
-        if account.get("wire") and not scene.startswith("handlers: one that raises"):
-            assert ours, scene
+        if account.get("wire") and not re.search("one that raises|, dropped$", scene):
+            assert ours, scene  # the others' end when the program does, or whenever the loop closes them
 
 
 @pytest.mark.parametrize("name", INSTRUMENTED)

@@ -12,10 +12,10 @@ import sys
 from opentelemetry.context import Context
 
 from otel_agentops.failsafe import swallowed
+from otel_agentops.instrumentation.switches import MODELS_SUPPRESSED
 
 __all__ = ["quiet"]
 
-_FLAG = "suppress_language_model_instrumentation"
 _HELPER = "opentelemetry.util.genai.invocation"
 _PLACES = (
     ("CLIENT_INFERENCE_CONTEXT_KEY", "InferenceData"),
@@ -26,7 +26,7 @@ _PLACES = (
 
 def quiet(context: Context) -> Context:
     """A context in which others that can do so leave the call to us."""
-    keys: dict[str, object] = {**context, _FLAG: True}
+    keys: dict[str, object] = {**context, MODELS_SUPPRESSED: True}
     helper = sys.modules.get(_HELPER)
     if helper is not None:
         try:

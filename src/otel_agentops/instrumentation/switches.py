@@ -6,7 +6,10 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from opentelemetry.context import get_current
 
-__all__ = ["Gateable", "Instrumentation", "TargetState", "suppressed"]
+__all__ = ["MODELS_SUPPRESSED", "Gateable", "Instrumentation", "TargetState", "suppressed"]
+
+MODELS_SUPPRESSED = "suppress_language_model_instrumentation"
+"""Key in the context by which instrumentations of model calls ask each other to keep quiet."""
 
 
 class TargetState(NamedTuple):
@@ -75,7 +78,4 @@ def suppressed(gate: bool = False) -> bool:
         gate: Whether the call is only to be checked; then it does not matter that somebody else records it.
     """
     context = get_current()
-    return bool(context.get("suppress_instrumentation") or (not gate and context.get(_MODELS)))
-
-
-_MODELS = "suppress_language_model_instrumentation"
+    return bool(context.get("suppress_instrumentation") or (not gate and context.get(MODELS_SUPPRESSED)))
