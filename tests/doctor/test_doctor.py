@@ -107,6 +107,46 @@ def test_what_the_program_itself_does(tmp_path: Path) -> None:
     assert found(findings, "no_such_module cannot be imported")["level"] == "error"
 
 
+SPENDING = "import otel_agentops as ao; ao.init(budgets=ao.Budget(usd=5, calls=20), exporters=['none'])"
+
+
+def test_budgets_of_the_program(tmp_path: Path) -> None:
+    """What the process may spend is told; without a program there is nothing to tell of."""
+    (tmp_path / "spending.py").write_text(SPENDING)
+    _, findings = doctor("--import", "spending", cwd=tmp_path)
+    assert found(findings, "budgets:")["text"] == "budgets: the process has 20 calls, 5 usd left"
+    _, findings = doctor()
+    assert "none for the process" in found(findings, "budgets:")["text"]
+
+
+def test_what_is_left_to_others(tmp_path: Path) -> None:
+    """Behind a gate it is said to whom the spans are left, and if there is nobody."""
+    (tmp_path / "shop.py").write_text(PROGRAM)
+    _, findings = doctor("--import", "shop", cwd=tmp_path, OTEL_AGENTOPS_GATE="openai")
+    assert "methods are gated" in found(findings, "methods are")["text"]
+    assert found(findings, "has wrapped")["text"].endswith("too: Completions.create")
+    assert "spans are left to shop" in found(findings, "are left to")["text"]
+    _, findings = doctor(OTEL_AGENTOPS_GATE="openai")
+    assert found(findings, "nobody is seen here")["advice"]
+
+
+RENAMED = """
+import openai.resources.embeddings as module
+del module.Embeddings.create
+module.AsyncEmbeddings.make = module.AsyncEmbeddings.create
+del module.AsyncEmbeddings.create
+"""
+
+
+def test_a_renamed_method(tmp_path: Path) -> None:
+    """What a new version of the library has renamed is named; the rest is instrumented."""
+    (tmp_path / "renamed.py").write_text(RENAMED)
+    _, findings = doctor("--import", "renamed", cwd=tmp_path)
+    lacking = found(findings, "does not have")
+    assert "embeddings.AsyncEmbeddings.create" in lacking["text"]
+    assert "embeddings.Embeddings.create" in lacking["text"]
+
+
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 def test_whether_the_endpoint_answers(protocol: str) -> None:
     """A collector that takes spans is fine; nobody there, or one that refuses, ends with exit code 1."""

@@ -367,6 +367,8 @@ def _waiting(see: See, subject: str, way: str, act: str) -> Any:
             task = asyncio.create_task(run(what, given, see))
             while sign not in see.tape:
                 await asyncio.sleep(0.001)
+            if server == "silent":
+                await asyncio.sleep(0.05)  # until it is connected, too
             if act == "cancelled":
                 task.cancel()
                 return await araised(lambda: task)

@@ -134,6 +134,7 @@ STEPS: dict[str, Step] = {
     "ours, with content": lambda: _instrument(capture_content=True),
     "ours, with content, not asking": lambda: _instrument(capture_content=True, stream_usage=False),
     "ours, not asking": lambda: _instrument(stream_usage=False),
+    "ours, as a gate": lambda: _instrument(gate=["openai"], instrument=[]),
     "undo ours": _undo,
     "own layer": _layer,
 }

@@ -853,7 +853,7 @@ def _cancelled(see: See) -> Any:
             task = asyncio.create_task(client.chat.completions.create(**_CHAT.arguments))
             while "sent POST" not in see.tape:
                 await asyncio.sleep(0.001)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)  # until it is connected, too
             task.cancel()
             return await araised(lambda: task)
 

@@ -19,6 +19,7 @@ PROGRAMS = {
     BARE: Program(["provider", "import"]),
     "instrumented": Program(["provider", "ours", "import"]),
     "instrumented later, with content": Program(["import", "provider", "ours, with content, not asking"]),
+    "gated": Program(["provider", "ours, as a gate", "import"], scenes=["chat.", "async chat.", "many "]),
     "undone": Program(["provider", "import", "ours", "undo ours"], scenes=["chat.", "async chat."]),
 }
 INSTRUMENTED = [name for name in PROGRAMS if name.startswith("instrumented")]
@@ -86,6 +87,14 @@ def test_undone(seen: dict[str, Seen]) -> None:
     played = seen["undone"]["scenes"]
     bare = {**seen[BARE], "scenes": {scene: seen[BARE]["scenes"][scene] for scene in played}}
     assert differences(bare, seen["undone"], measured) == []
+
+
+def test_gated(seen: dict[str, Seen]) -> None:
+    """A gate before the same methods changes nothing either, and writes no span."""
+    played = seen["gated"]["scenes"]
+    bare = {**seen[BARE], "scenes": {scene: seen[BARE]["scenes"][scene] for scene in played}}
+    assert differences(bare, seen["gated"], excuse) == []
+    assert not any(account["spans"] for account in played.values())
 
 
 @pytest.mark.parametrize("name", INSTRUMENTED)

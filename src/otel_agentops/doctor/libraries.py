@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from otel_agentops.config import Config
-    from otel_agentops.instrumentation.switches import Instrumentation
+    from otel_agentops.instrumentation.switches import Instrumentation, TargetState
 
 __all__ = ["look"]
 
@@ -37,10 +37,17 @@ def look(config: Config) -> Iterator[Finding]:
                 "OTEL_AGENTOPS_INSTRUMENT and OTEL_PYTHON_DISABLED_INSTRUMENTATIONS decide",
             )
         else:
-            yield from _look_at(instrumentor, f"{instrumentor.name} ({package} {number})")
+            deferred = _gated(instrumentor, config)
+            yield from _look_at(instrumentor, f"{instrumentor.name} ({package} {number})", deferred)
 
 
-def _look_at(instrumentor: Instrumentation, title: str) -> Iterator[Finding]:
+def _gated(instrumentor: Instrumentation, config: Config) -> bool:
+    """Whether its calls are only checked, and their spans left to somebody else."""
+    named = {instrumentor.name, "all"} & set(config.gate)
+    return bool(named) or getattr(instrumentor, "only_gate", False) is True
+
+
+def _look_at(instrumentor: Instrumentation, title: str, deferred: bool) -> Iterator[Finding]:
     was_active = instrumentor.active
     try:
         instrumentor.instrument()
@@ -57,7 +64,7 @@ def _look_at(instrumentor: Instrumentation, title: str) -> Iterator[Finding]:
     yield Finding(
         "libraries",
         "ok" if active else "error",
-        f"{title}: {active} of {len(targets)} methods are instrumented",
+        f"{title}: {active} of {len(targets)} methods are {'gated' if deferred else 'instrumented'}",
         None if active else "this version is not known to us; record its calls with model_call() meanwhile",
     )
     # every module was imported above: one that is not there does not exist
@@ -66,13 +73,36 @@ def _look_at(instrumentor: Instrumentation, title: str) -> Iterator[Finding]:
         yield Finding(
             "libraries", "note", f"{title}: this version does not have {', '.join(sorted(missing))}"
         )
-    others = Counter(owner for target in targets for owner in target.layers if owner != _OURS)
-    for owner, count in sorted(others.items()):
-        yield Finding(
-            "libraries",
-            "note",
-            f"{title}: {owner} has wrapped {count} of these methods too",
+    others = _others(targets)
+    for owner, methods in sorted(others.items()):
+        told = f"{owner} has wrapped {len(methods)} of these methods too: {', '.join(methods)}"
+        yield Finding("libraries", "note", f"{title}: {told}")
+    if deferred:
+        yield _left_to(title, sorted(others))
+
+
+def _others(targets: list[TargetState]) -> dict[str, list[str]]:
+    """Who else has wrapped what, by the short names of methods."""
+    found: dict[str, list[str]] = {}
+    for target in targets:
+        short = ".".join(target.name.rsplit(".", 2)[-2:])
+        for owner in dict.fromkeys(target.layers):
+            if owner != _OURS and short not in found.setdefault(owner, []):
+                found[owner].append(short)
+    return {owner: methods for owner, methods in found.items() if methods}
+
+
+def _left_to(title: str, owners: list[str]) -> Finding:
+    if owners:
+        return Finding(
+            "libraries", "ok", f"{title}: spans are left to {', '.join(owners)}; calls are checked"
         )
+    return Finding(
+        "libraries",
+        "note",
+        f"{title}: calls are checked and spans left to somebody else; nobody is seen here who makes them",
+        "look again with --import, or take it out of OTEL_AGENTOPS_GATE",
+    )
 
 
 def _import(modules: tuple[str, ...]) -> str | None:

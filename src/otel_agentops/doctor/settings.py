@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from otel_agentops.doctor.findings import Finding
 from otel_agentops.failsafe import forget_warnings, logger
 from otel_agentops.pricing import PriceBook
+from otel_agentops.spans import current
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +49,18 @@ def look(config: Config) -> Iterator[Finding]:
     book = PriceBook(files=config.prices)
     files = f", and {len(config.prices)} files of rules" if config.prices else ""
     yield Finding("settings", "ok", f"prices: {book.version}{files}")
+    yield _budgets()
     yield Finding("settings", "ok", f"an exit waits at most {config.exit_timeout_s:g} s for the last spans")
+
+
+def _budgets() -> Finding:
+    """Budgets are set in code: those of the modules that were imported are seen."""
+    recorder = current()
+    left = recorder.budgets.remaining(None) if recorder is not None else {}
+    if not left:
+        return Finding("settings", "ok", "budgets: none for the process; sessions and agents have their own")
+    limits = ", ".join(f"{amount} {name}" for name, amount in sorted(left.items()))
+    return Finding("settings", "ok", f"budgets: the process has {limits} left")
 
 
 def _content(config: Config) -> Finding:
