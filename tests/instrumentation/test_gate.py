@@ -275,3 +275,37 @@ def test_a_refused_call_of_which_the_message_is_left(gated: Captured, client: op
         span.set_status(Status(StatusCode.ERROR, f"failed: {refused.value}"))
         span.end()
         assert session.total.model_calls == 0
+
+
+def test_a_refused_call_of_which_the_exception_is_left(gated: Captured, client: openai.OpenAI) -> None:
+    """The same, for one that records the exception and says nothing in its status."""
+    with ao.session("s", budget=ao.Budget(calls=0)) as session:
+        span = gated.provider.get_tracer("framework").start_span("theirs", attributes=THEIRS)
+        with pytest.raises(ao.BudgetExceeded) as refused:
+            chat(client)
+        span.record_exception(refused.value)
+        span.end()
+        assert session.total.model_calls == 0
+
+
+def test_a_span_that_follows_the_stream(gated: Captured, client: openai.OpenAI) -> None:
+    """Their span ends after ours has seen the last chunk: it is told the digest, and counts the call."""
+    tracer = gated.provider.get_tracer("somebody.else")
+    begun: list[trace.Span] = []
+    send = client._client.send
+
+    def sent(*args: Any, **kwargs: Any) -> Any:
+        begun.append(tracer.start_span("theirs", attributes={**THEIRS, "gen_ai.request.model": "gpt-4"}))
+        return send(*args, **kwargs)
+
+    client._client.send = sent  # type: ignore[method-assign]
+    try:
+        with ao.session("s", budget=ao.Budget(calls=9)) as session:
+            list(client.chat.completions.create(**STREAM.request))  # type: ignore[arg-type]
+            assert session.total.model_calls == 0
+            begun[0].end()
+            assert session.remaining == {"calls": 8}
+    finally:
+        client._client.send = send  # type: ignore[method-assign]
+    assert "otel_agentops.input.digest" in (gated.span("theirs").attributes or {})
+    assert (session.total.input_tokens, session.total.output_tokens) == (12, 5)
