@@ -23,6 +23,7 @@ from transparency.see import MOST_S
 __all__ = [
     "LANGCHAIN",
     "OPENAI",
+    "THREADS",
     "Program",
     "Seen",
     "differences",
@@ -33,7 +34,7 @@ __all__ = [
 
 _TESTS = Path(__file__).resolve().parent.parent
 _ENDLESS = 100_000
-OPENAI, LANGCHAIN = "transparency.scenes", "transparency.chains"
+OPENAI, LANGCHAIN, THREADS = "transparency.scenes", "transparency.chains", "transparency.threaded"
 _RECORDINGS: dict[str, tuple[str, ...]] = {}
 _RECORDINGS[OPENAI] = (
     "openai/openai__test_chat.json",
@@ -74,7 +75,7 @@ def _with_answer(exchange: Exchange, text: str) -> Exchange:
 
 
 def _exchanges(book: str) -> list[Exchange]:
-    wanted = (name.partition("#") for name in _RECORDINGS[book])
+    wanted = (name.partition("#") for name in _RECORDINGS.get(book, ()))
     return [_shortened(load_exchanges(file)[int(index or 0)]) for file, _, index in wanted]
 
 

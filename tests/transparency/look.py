@@ -48,6 +48,7 @@ _CHANGING = (
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.0-9]*(\+00:00)?"), "NOW"),
     (re.compile(r"datetime\.datetime\([^)]*\)"), "NOW"),
     (re.compile(r"'timestamp': \d+"), "NOW"),
+    (re.compile(r"(started|stopped)( daemon)? \d+"), r"\1\2"),
 )
 
 

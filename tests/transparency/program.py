@@ -108,6 +108,16 @@ def _instrument(**settings: Any) -> None:
     ao.init(auto_session=False, **settings)
 
 
+def _follow_threads() -> None:
+    import otel_agentops as ao
+
+    _instrument(propagate_threads=True)
+    _kept.append(ao.start_session("all scenes"))
+
+
+_kept: list[Any] = []
+
+
 def _undo() -> None:
     import otel_agentops as ao
 
@@ -136,6 +146,7 @@ STEPS: dict[str, Step] = {
     "ours, not asking": lambda: _instrument(stream_usage=False),
     "ours, as a gate": lambda: _instrument(gate=["openai"], instrument=[]),
     "undo ours": _undo,
+    "ours, following threads": _follow_threads,
     "own layer": _layer,
 }
 """What a program may do before it plays, by name; `meddle: …` as well, see `meddling`."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Thread
 from typing import Any
 
 import pytest
 
-from otel_agentops.instrumentation import registry
+from otel_agentops.instrumentation import registry, threads
 from otel_agentops.instrumentation.base import Instrumentor
 from transparency.kit import LANGCHAIN, OPENAI
 
@@ -69,6 +71,16 @@ def test_every_method_of_openai() -> None:
         label = f"{prefix.lower()} {method.name}".strip()
         wanted = {f"{label}: {way}" for way in CALLS | raw | streams}
         assert wanted <= set(scenes.SCENES), (target, wanted - set(scenes.SCENES))
+
+
+def test_every_patch_of_threads() -> None:
+    """What is replaced to follow threads is what the scenes of threads look at and use."""
+    places = {(Thread, "start"), (ThreadPoolExecutor, "submit"), (Future, "add_done_callback")}
+    assert set(threads._PLACES) == places
+    from transparency.threaded import SCENES
+
+    kinds = {name.partition(":")[0] for name in SCENES}
+    assert kinds >= {"thread", "pool", "future", "loop", "methods"}
 
 
 RUNS = {"config", "callbacks", "run_manager"}

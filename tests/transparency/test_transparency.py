@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from transparency.kit import Program, Seen, differences, run_programs, stalls
+from transparency.kit import THREADS, Program, Seen, differences, run_programs, stalls
 from transparency.known import KNOWN, excuse
 
 pytest.importorskip("pydantic")
@@ -151,6 +151,19 @@ def _methods() -> list[str]:
     from transparency.scenes import METHODS
 
     return [method.name for method in METHODS if not method.name.startswith("azure")]
+
+
+def test_threads_that_are_followed() -> None:
+    """Threads, pools and futures work as they do bare, and what they run is inside the session."""
+    bare = Program(["provider"], book=THREADS)
+    ours = Program(["provider", "ours, following threads"], book=THREADS)
+    seen = run_programs({BARE: bare, "ours": ours})
+    assert differences(seen[BARE], seen["ours"], excuse) == []
+    spans = [seen[name]["scenes"]["thread: a span of the program's own"]["spans"] for name in (BARE, "ours")]
+    assert [(span["name"], span["parent"] is not None) for (span,) in spans] == [
+        ("inside", False),
+        ("inside", True),
+    ]
 
 
 # --- a pipeline of our own ---
