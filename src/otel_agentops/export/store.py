@@ -121,17 +121,20 @@ class Store:
     def keep(self, batch: Batch) -> bool:
         """Write a batch; False if it cannot be kept, which is logged once per reason."""
         framed = frame(batch.id, len(batch.spans), request(batch.spans))
+        more = len(framed)
         with self._lock:
-            if len(framed) > self._max_bytes or time.monotonic() < self._retry_at:
+            now = time.monotonic()
+            if more > self._max_bytes or now < self._retry_at:
                 return False
             try:
-                self._make_room(len(framed))
-                segment = self._writable(len(framed))
+                if self._others + self._bytes + more > self._max_bytes:
+                    self._make_room(more)
+                segment = self._writable(more, now)
                 segment.append(framed)
             except OSError as error:
                 self._failed(error)
                 return False
-            self._bytes += len(framed)
+            self._bytes += more
             self._spans[segment] += len(batch.spans)
             return True
 
@@ -146,24 +149,23 @@ class Store:
             reason,
         )
 
-    def _writable(self, more: int) -> Segment:
-        """The current file, or a new one where that is full or deleted."""
+    def _writable(self, more: int, now: float) -> Segment:
+        """The current file, or a new one where that is full or deleted.
+
+        Whether it has been deleted is asked now and then: for each span it costs too much.
+        """
         current = self._current
-        if current is not None and current.size + more <= self._segment_bytes and self._is_there(current):
-            return current
+        if current is not None and current.size + more <= self._segment_bytes:
+            if now - self._seen_at < _SEEN_S:
+                return current
+            self._seen_at = now
+            if not current.removed:
+                return current
         private_directory(self.directory)
         self._current = self._new(self.directory)
         self._own(self._current, 0)
         self._segments.append(self._current)
         return self._current
-
-    def _is_there(self, segment: Segment) -> bool:
-        """Whether nobody has deleted it, as far as is known: asking for each span costs too much."""
-        now = time.monotonic()
-        if now - self._seen_at < _SEEN_S:
-            return True
-        self._seen_at = now
-        return not segment.removed
 
     def _own(self, segment: Segment, spans: int) -> None:
         self._spans[segment] = spans
@@ -378,4 +380,4 @@ class Store:
         elif segment.removed:  # somebody has deleted the file, but what is in it can still be read
             for record in segment.read(segment.size).records:
                 framed = frame(record.id, record.spans, record.body)
-                self._writable(len(framed)).append(framed)
+                self._writable(len(framed), time.monotonic()).append(framed)
