@@ -39,19 +39,20 @@ def stalls(scale: Scale) -> list[Check]:
                 into.append(found)
             busy.append(found["busy_ms"])
             lost += found["made"] - receiver.ask("counts")["spans"]
-    noise = max(each["late_ms"] for each in bare)
+    latest, noise = median(each["late_ms"] for each in ours), [each["late_ms"] for each in bare]
     return [
         at_most(
             f"most CPU of the process between two ticks, median of {ROUNDS}",
             median(busy), STALL_MS, 4 * STALL_MS, "ms",
         ),
         at_most(
-            f"latest tick, median of {ROUNDS}",
-            median(each["late_ms"] for each in ours), STALL_MS, max(100.0, 10 * noise), "ms",
+            f"latest tick, beyond that of the same loop without us, medians of {ROUNDS}",
+            max(0.0, latest - median(noise)), STALL_MS, max(100.0, 10 * max(noise)), "ms",
         ),
         context(
-            "the same without us, median, and the worst",
-            f"{median(each['late_ms'] for each in bare):.3g} ms, {noise:.3g} ms",
+            "latest tick with us, without us: medians, worst",
+            f"{latest:.3g} and {median(noise):.3g} ms,"
+            f" {max(each['late_ms'] for each in ours):.3g} and {max(noise):.3g} ms",
         ),
         exactly(f"spans at {RATE}/s", lost),
     ]  # fmt: skip
@@ -92,11 +93,7 @@ def _work(arm: str, seconds: float) -> None:
         import otel_agentops as ao
 
         ao.init(auto_session=False, instrument=[])
-        with ao.operation("first"):  # what is imported with the first export is not the export's
-            pass
-        ao.flush(10)
     found = asyncio.run(_ticks(arm, seconds))
-    found["made"] += arm == "ours"
     print(json.dumps(found), flush=True)
     if arm == "ours":
         ao.shutdown(30)

@@ -6,6 +6,8 @@ import shutil
 import sys
 from pathlib import Path
 
+import pytest
+
 from export.collector import http_collector
 from export.test_export import METRICS, PROGRAM, SPANS, run
 
@@ -63,3 +65,20 @@ def test_a_start_under_the_launcher_is_light(tmp_path: Path) -> None:
     # with a distro the exporters are the distro's
     quiet = {"OTEL_PYTHON_DISTRO": "none", "OTEL_PYTHON_CONFIGURATOR": "none"}
     assert run(program, **quiet).stdout == "[]\n"
+
+
+@pytest.mark.parametrize("spool", ["false", "true"])
+@pytest.mark.parametrize(("protocol", "module"), [("http/protobuf", "requests"), ("grpc", "grpc")])
+def test_what_sends_is_there_before_the_first_span(
+    tmp_path: Path, spool: str, protocol: str, module: str
+) -> None:
+    """`init()` imports it, not a thread beside an event loop."""
+    program = f"import sys\nimport otel_agentops as ao\nao.init()\nprint({module!r} in sys.modules)"
+    done = run(
+        program,
+        OTEL_AGENTOPS_SPOOL=spool,
+        OTEL_AGENTOPS_SPOOL_DIRECTORY=str(tmp_path),
+        OTEL_EXPORTER_OTLP_PROTOCOL=protocol,
+        OTEL_METRICS_EXPORTER="none",
+    )
+    assert done.stdout == "True\n"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from otel_agentops.export.answers import Transport
     from otel_agentops.export.destination import Destination
 
-__all__ = ["PACK_BYTES", "OtlpExporter", "connect"]
+__all__ = ["PACK_BYTES", "OtlpExporter", "connect", "transport_class"]
 
 _ATTEMPTS = 6
 PACK_BYTES = {"grpc": 3_000_000, "http/protobuf": 8_000_000}
@@ -37,21 +37,22 @@ PACK_BYTES = {"grpc": 3_000_000, "http/protobuf": 8_000_000}
 
 def connect(destination: Destination) -> Transport:
     """A transport to a destination; imports only what that one needs, and only now."""
-    with importing():
-        return _connect(destination)
-
-
-def _connect(destination: Destination) -> Transport:
     from otel_agentops import __version__  # noqa: PLC0415 - it is still being imported when this module is
 
-    agent = f"otel-agentops/{__version__}"
-    if destination.protocol == "grpc":
-        from otel_agentops.export.over_grpc import GrpcTransport  # noqa: PLC0415 - gRPC alone takes 60 ms
+    with importing():
+        return transport_class(destination)(destination, f"otel-agentops/{__version__}")
 
-        return GrpcTransport(destination, agent)
-    from otel_agentops.export.over_http import HttpTransport  # noqa: PLC0415 - as above
 
-    return HttpTransport(destination, agent)
+def transport_class(destination: Destination) -> Callable[[Destination, str], Transport]:
+    """What makes a transport, imported now."""
+    with importing():
+        if destination.protocol == "grpc":
+            from otel_agentops.export.over_grpc import GrpcTransport  # noqa: PLC0415 - gRPC takes 60 ms
+
+            return GrpcTransport
+        from otel_agentops.export.over_http import HttpTransport  # noqa: PLC0415 - as above
+
+        return HttpTransport
 
 
 class OtlpExporter(SpanExporter):

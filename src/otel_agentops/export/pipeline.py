@@ -26,7 +26,7 @@ from otel_agentops.exits import signals_elsewhere
 from otel_agentops.export.destination import only_stock, resolve
 from otel_agentops.export.doubt import Doubt
 from otel_agentops.export.ids import OwnIds
-from otel_agentops.export.otlp import OtlpExporter
+from otel_agentops.export.otlp import OtlpExporter, transport_class
 from otel_agentops.export.sender import LAST_S
 from otel_agentops.export.spool import SpoolProcessor, make_sender
 from otel_agentops.export.switch import Switch
@@ -81,6 +81,7 @@ class Pipeline:
         self._processors: list[SpanProcessor] = []
         self._spans = []
         self._doubts: list[Doubt] = []
+        self._spooled: list[Destination] = []
         self._switch.targets = ()
         if config.sdk_disabled:
             return
@@ -96,15 +97,17 @@ class Pipeline:
 
     def prepare(self) -> None:
         """Import what sends, which is else put off until there is something to send."""
+        imports = [functools.partial(transport_class, destination) for destination in self._spooled]
         exporters: list[_Counted | LateMetricExporter] = [*self._spans, *self._late]
-        for exporter in exporters:
+        for prepare in (*imports, *(exporter.prepare for exporter in exporters)):
             with failsafe("preparing an exporter"):
-                exporter.prepare()
+                prepare()
 
     def _connect(self, wanted: SpanExporter | str, config: Config) -> None:
         doubt = Doubt.about(wanted, config)
         destination = _destination(wanted, config) if config.spool else None
         if destination is not None:
+            self._spooled.append(destination)
             self._spool(make_sender(config, destination), doubt)
             return
         exporter = span_exporter(wanted, config)
