@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -33,7 +34,6 @@ def away_and_back(scale: Scale) -> list[Check]:
             began = said(process)
             made = said(process)
             kept = said(process)
-            after_mb = memory_mb(process.pid)
             receiver.ask("open")
             arrived = _until(receiver, made["made"])
             tell(process, "end")
@@ -55,7 +55,9 @@ def away_and_back(scale: Scale) -> list[Check]:
             "in files at the end of the outage",
             f"{kept['spans']:,} spans, {kept['bytes'] / MEGABYTE:.0f} MB, {size:.0f} bytes a span",
         ),
-        context("memory of the program", f"{began['mb']:.0f} MB, {after_mb:.0f} MB after the outage"),
+        context(
+            "memory of the program", f"{began['mb']:.0f} MB, {made['mb']:.0f} MB at the end of the outage"
+        ),
         context("CPU of the program", f"{made['cpu_s'] / made['made'] * 1e6:.0f} us a span"),
     ]
 
@@ -85,13 +87,14 @@ def _work(seconds: float) -> None:
     usual = {key: value for key, value in ATTRIBUTES.items() if not key.endswith(".messages")}
     tracer = trace.get_tracer("otel_agentops")  # spans of our own name: written, not accounted for again
     each, turns = round(RATE * SLICE_S), round(seconds / SLICE_S)
-    _say(mb=memory_mb_of_own())
+    _say(mb=_own_mb())
     begun, cpu = time.perf_counter(), time.process_time()
     for number in range(turns):
         for _ in range(each):
             tracer.start_span("chat gpt-4o-mini", attributes=usual).end()
         time.sleep(max(0.0, begun + (number + 1) * SLICE_S - time.perf_counter()))
-    _say(made=each * turns, took_s=time.perf_counter() - begun, cpu_s=time.process_time() - cpu)
+    took, cpu = time.perf_counter() - begun, time.process_time() - cpu
+    _say(made=each * turns, took_s=took, cpu_s=cpu, mb=_own_mb())
     ao.flush(1)
     with suppress(OSError):
         found = report.status(config)
@@ -100,10 +103,8 @@ def _work(seconds: float) -> None:
     _say(sent=ao.shutdown(timeout_s=10))
 
 
-def memory_mb_of_own() -> float:
+def _own_mb() -> float:
     """Resident memory of this process."""
-    import os
-
     return memory_mb(os.getpid())
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from otel_agentops.export.answers import Transport
     from otel_agentops.export.destination import Destination
 
-__all__ = ["PACK_BYTES", "OtlpExporter", "connect", "transport_class"]
+__all__ = ["PACK_BYTES", "OtlpExporter", "connect", "load"]
 
 _ATTEMPTS = 6
 PACK_BYTES = {"grpc": 3_000_000, "http/protobuf": 8_000_000}
@@ -40,19 +40,23 @@ def connect(destination: Destination) -> Transport:
     from otel_agentops import __version__  # noqa: PLC0415 - it is still being imported when this module is
 
     with importing():
-        return transport_class(destination)(destination, f"otel-agentops/{__version__}")
+        return _transport_class(destination)(destination, f"otel-agentops/{__version__}")
 
 
-def transport_class(destination: Destination) -> Callable[[Destination, str], Transport]:
-    """What makes a transport, imported now."""
+def load(destination: Destination) -> None:
+    """Import what `connect` needs, where that may take its time."""
     with importing():
-        if destination.protocol == "grpc":
-            from otel_agentops.export.over_grpc import GrpcTransport  # noqa: PLC0415 - gRPC takes 60 ms
+        _transport_class(destination)
 
-            return GrpcTransport
-        from otel_agentops.export.over_http import HttpTransport  # noqa: PLC0415 - as above
 
-        return HttpTransport
+def _transport_class(destination: Destination) -> Callable[[Destination, str], Transport]:
+    if destination.protocol == "grpc":
+        from otel_agentops.export.over_grpc import GrpcTransport  # noqa: PLC0415 - gRPC alone takes 60 ms
+
+        return GrpcTransport
+    from otel_agentops.export.over_http import HttpTransport  # noqa: PLC0415 - as above
+
+    return HttpTransport
 
 
 class OtlpExporter(SpanExporter):

@@ -26,7 +26,7 @@ from otel_agentops.exits import signals_elsewhere
 from otel_agentops.export.destination import only_stock, resolve
 from otel_agentops.export.doubt import Doubt
 from otel_agentops.export.ids import OwnIds
-from otel_agentops.export.otlp import OtlpExporter, transport_class
+from otel_agentops.export.otlp import OtlpExporter, load
 from otel_agentops.export.sender import LAST_S
 from otel_agentops.export.spool import SpoolProcessor, make_sender
 from otel_agentops.export.switch import Switch
@@ -97,7 +97,7 @@ class Pipeline:
 
     def prepare(self) -> None:
         """Import what sends, which is else put off until there is something to send."""
-        imports = [functools.partial(transport_class, destination) for destination in self._spooled]
+        imports = [functools.partial(load, destination) for destination in self._spooled]
         exporters: list[_Counted | LateMetricExporter] = [*self._spans, *self._late]
         for prepare in (*imports, *(exporter.prepare for exporter in exporters)):
             with failsafe("preparing an exporter"):

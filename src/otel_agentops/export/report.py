@@ -70,24 +70,32 @@ def status(config: Config) -> list[SpoolStatus]:
 
 
 def _status(directory: Path, current: bool) -> SpoolStatus:
-    portions = [portion for _, portion in _portions(directory)]
-    times = [record.time_ns for portion in portions for record in portion.records]
+    waiting, refused = _Tally(directory), _Tally(directory / REFUSED)
     named = directory / "destination.txt"
     return SpoolStatus(
         directory=str(directory),
         destination=named.read_text("utf-8").strip() if named.is_file() else "?",
         current=current,
-        files=len(portions),
+        files=waiting.files,
         bytes=sum(path.stat().st_size for path in directory.glob(f"*{SUFFIX}")),
-        spans=_spans(portions),
-        oldest_s=round(time.time() - min(times) / 1e9, 3) if times else None,
-        refused=_spans([portion for _, portion in _portions(directory / REFUSED)]),
-        damaged=sum(portion.damaged for portion in portions),
+        spans=waiting.spans,
+        oldest_s=round(time.time() - waiting.oldest_ns / 1e9, 3) if waiting.oldest_ns else None,
+        refused=refused.spans,
+        damaged=waiting.damaged,
     )
 
 
-def _spans(portions: list[Portion]) -> int:
-    return sum(record.spans for portion in portions for record in portion.records)
+class _Tally:
+    """What lies in a directory, one file after the other: together they may be larger than memory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.files = self.spans = self.damaged = self.oldest_ns = 0
+        for _, portion in _portions(directory):
+            self.files += 1
+            self.damaged += portion.damaged
+            for record in portion.records:
+                self.spans += record.spans
+                self.oldest_ns = min(self.oldest_ns or record.time_ns, record.time_ns)
 
 
 def _portions(directory: Path) -> Iterator[tuple[Path, Portion]]:
