@@ -48,7 +48,8 @@ def main() -> None:
                 print(f"  {check.verdict:>10} {check.what}: {check.measured}", file=sys.stderr, flush=True)
     print(table(results))
     if options.write:
-        write(options.write, f"{_circumstances('Short' if options.short else 'Long')}\n\n{table(results)}")
+        titles = [fault.title for fault in FAULTS]
+        write(options.write, _circumstances("Short" if options.short else "Long"), results, titles)
     broken = [f"{fault.name}: {check.what}: {check.measured}" for fault, checks in results
               for check in checks if check.broken]  # fmt: skip
     if broken:

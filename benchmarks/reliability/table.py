@@ -102,21 +102,44 @@ class Fault(NamedTuple):
 Results = list[tuple[Fault, list[Check]]]
 
 
+HEAD = ("| fault | | promised | measured | |", "|---|---|---|--:|---|")
+
+
 def table(results: Results) -> str:
     """As Markdown."""
-    lines = ["| fault | | promised | measured | |", "|---|---|---|--:|---|"]
-    for fault, checks in results:
-        for number, check in enumerate(checks):
-            title = "" if number else fault.title
-            lines.append(f"| {title} | {check.what} | {check.promise} | {check.measured} | {check.verdict} |")
-    return "\n".join(lines)
+    return "\n".join([*HEAD, *(line for lines in _blocks(results).values() for line in lines)])
 
 
-def write(path: Path, text: str) -> None:
-    """Put the table between the markers of a document."""
-    before = path.read_text(encoding="utf-8")
+def _blocks(results: Results) -> dict[str, list[str]]:
+    """The lines of each fault, by its title."""
+    return {
+        fault.title: [
+            f"| {'' if number else fault.title} | {check.what} | {check.promise}"
+            f" | {check.measured} | {check.verdict} |"
+            for number, check in enumerate(checks)
+        ]
+        for fault, checks in results
+    }
+
+
+def write(path: Path, caption: str, results: Results, titles: list[str]) -> None:
+    """Put the results between the markers of a document; those of other faults stay as they are."""
+    document = path.read_text(encoding="utf-8")
     pattern = re.compile(f"(?<={re.escape(BEGIN)}\n).*(?={re.escape(END)})", re.DOTALL)
-    after, number = pattern.subn(lambda _: text + "\n", before)
-    if number != 1:
+    present = pattern.search(document)
+    if present is None:
         raise SystemExit(f"{path} has no place for the table")
-    path.write_text(after, encoding="utf-8")
+    blocks = _read(present.group()) | _blocks(results)
+    lines = [*HEAD, *(line for title in titles for line in blocks.get(title, ()))]
+    text = "\n".join((caption, "", *lines, ""))
+    path.write_text(pattern.sub(lambda _: text, document), encoding="utf-8")
+
+
+def _read(text: str) -> dict[str, list[str]]:
+    blocks: dict[str, list[str]] = {}
+    title = ""
+    for line in text.splitlines():
+        if line.startswith("|") and line not in HEAD:
+            title = line.split("|")[1].strip() or title
+            blocks.setdefault(title, []).append(line)
+    return blocks

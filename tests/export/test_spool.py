@@ -223,6 +223,23 @@ def test_what_is_on_its_way_is_kept(
     assert files(tmp_path) == []
 
 
+def test_the_end_keeps_in_good_time(collector: Received, tmp_path: Path) -> None:
+    """What is not sent in half of the time is in a file, and settled there if it still arrives."""
+    release = threading.Event()
+    collector.on_request = lambda: release.wait(PATIENCE_S)
+    program = Program(collector.url, tmp_path, delay_ms=600_000)
+    program.end(*names(10))
+    stopping = threading.Thread(target=program.sender.stop, args=(3.0,))
+    stopping.start()
+    until(lambda: program.sender.store is not None and program.sender.store.waiting == 10)
+    assert stopping.is_alive()
+    release.set()
+    stopping.join()
+    assert collector.spans == names(10)
+    assert program.counts == counted(ended=10, delivered=10)
+    assert files(tmp_path) == []
+
+
 def test_nobody_waits_for_an_interrupted_thread(collector: Received, tmp_path: Path) -> None:
     """Spans leave although some thread is stopped in the middle of ending one, as by a signal handler."""
     inside, release = threading.Event(), threading.Event()

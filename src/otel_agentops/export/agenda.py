@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from otel_agentops.export.ids import jitter
@@ -48,6 +49,7 @@ class Agenda:
         keep_at: The store is left alone until then.
         flushing: Whether somebody waits for everything to be sent.
         stop_at: Everything has to be over then; None for not at all.
+        save_at: What is not sent by then goes to the store; a busy machine leaves no time for it at the end.
         failures: Attempts in a row that the collector was away.
     """
 
@@ -63,7 +65,14 @@ class Agenda:
         self.keep_at = 0.0
         self.flushing = False
         self.stop_at: float | None = None
+        self.save_at = math.inf
         self.failures = 0
+
+    def stop(self, now: float, timeout_s: float) -> None:
+        """Have everything sent or kept in so many seconds."""
+        self.save_at = now + timeout_s / 2
+        self.stop_at = now + timeout_s
+        self.retry_at = 0.0
 
     # --- spans ---
 
@@ -145,7 +154,7 @@ class Agenda:
         """
         moments = [now + _LOOK_S if self.stop_at is not None and self._look_at else self._look_at]
         if self.stop_at is not None:
-            moments.append(self.stop_at)
+            moments.append(self.stop_at if now >= self.save_at else self.save_at)
         if store:
             moments += self._keeping(now, since, crowded)
         if since is None:

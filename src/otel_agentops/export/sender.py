@@ -175,8 +175,7 @@ class Sender:
             self._keep_all()
             self._finish()
         else:
-            self._agenda.stop_at = time.monotonic() + timeout_s
-            self._agenda.retry_at = 0.0
+            self._agenda.stop(time.monotonic(), timeout_s)
             self._inbox.ring()
             self._over.wait(timeout_s + LAST_S)
         return self.counts.waiting == 0 and self._unhappy == lost
@@ -322,7 +321,7 @@ class Sender:
     def _keep_if_needed(self, now: float) -> None:
         slow = self._errand is not None and now - self._errand.since > SLOW_S
         away = slow or now < self._agenda.retry_at
-        hurry = self._waiters.hurry
+        hurry = self._waiters.hurry or now >= self._agenda.save_at
         if hurry or (now >= self._agenda.keep_at and (away or self._crowded)):
             if slow or hurry:
                 self._keep_errand()
