@@ -28,11 +28,16 @@ _NOTHING = Decimal(0)
 
 
 class _Outputs:
-    """The lengths of a model's last answers."""
+    """The lengths of a model's last answers.
 
-    __slots__ = ("_last", "_sorted")
+    Attributes:
+        usual: So long or shorter are 95 of 100 answers; 0 before there was one.
+    """
+
+    __slots__ = ("_last", "_sorted", "usual")
 
     def __init__(self) -> None:
+        self.usual = 0
         self._last: deque[int] = deque()
         self._sorted: list[int] = []
 
@@ -41,11 +46,24 @@ class _Outputs:
         insort(self._sorted, tokens)
         if len(self._last) > _REMEMBERED:
             del self._sorted[bisect_left(self._sorted, self._last.popleft())]
+        self.usual = self._sorted[int(len(self._sorted) * _PERCENTILE)]
 
-    @property
-    def usual(self) -> int:
-        """So long or shorter are 95 of 100 answers; 0 before there was one."""
-        return self._sorted[int(len(self._sorted) * _PERCENTILE)] if self._sorted else 0
+
+class _Model:
+    """What is known of the calls of one model at one place, for a while.
+
+    Attributes:
+        until_s: So long it is believed.
+        rates: US dollars of one token sent and of one received; None where they are unknown.
+        outputs: Lengths of its last answers.
+    """
+
+    __slots__ = ("outputs", "rates", "until_s")
+
+    def __init__(self, until_s: float, rates: tuple[Decimal, Decimal] | None, outputs: _Outputs) -> None:
+        self.until_s = until_s
+        self.rates = rates
+        self.outputs = outputs
 
 
 class Estimates:
@@ -58,46 +76,49 @@ class Estimates:
     def __init__(self, book: PriceBook) -> None:
         self._book = book
         self._outputs: dict[tuple[str | None, str | None], _Outputs] = {}
-        self._rates: dict[tuple[str | None, ...], tuple[float, tuple[Decimal, Decimal] | None]] = {}
+        self._models: dict[tuple[str | None, ...], _Model] = {}
 
     def of(self, call: ModelCall, now_s: float) -> tuple[Amount, bool]:
         """What a call may use, and whether its price is known; `now_s` only goes forward."""
+        key = call.provider, call.request_model, call.server_address, call.processing, call.operation
+        model = self._models.get(key)
+        if model is None or now_s >= model.until_s:
+            model = self._look_up(key, call, now_s)
         sent = (call.input_bytes or 0) // _BYTES_A_TOKEN
         received = call.max_tokens
         if received is None:
-            outputs = self._outputs.get((call.provider, call.request_model))
-            received = outputs.usual if outputs is not None else 0
+            received = model.outputs.usual
         if call.operation == "embeddings":
             received = 0
-        if call.choice_count is not None:
+        elif call.choice_count is not None:
             received *= call.choice_count
-        rates = self._rate(call, now_s)
-        usd = rates[0] * sent + rates[1] * received if rates is not None else _NOTHING
-        return Amount(usd, sent + received, 1), rates is not None
+        rates = model.rates
+        if rates is None:
+            return Amount(_NOTHING, sent + received, 1), False
+        return Amount(rates[0] * sent + rates[1] * received, sent + received, 1), True
 
     def learn(self, call: ModelCall) -> None:
         """A call has ended: how long its answer was."""
         usage = call.usage
         if usage is None or usage.output_tokens is None or call.ending != "complete":
             return
+        self._lengths(call).add(usage.output_tokens // (call.choice_count or 1))
+
+    def _lengths(self, call: ModelCall) -> _Outputs:
         key = call.provider, call.request_model
         outputs = self._outputs.get(key)
         if outputs is None:
             if len(self._outputs) >= _MODELS:
                 self._outputs.pop(next(iter(self._outputs)))
             outputs = self._outputs[key] = _Outputs()
-        outputs.add(usage.output_tokens // (call.choice_count or 1))
+        return outputs
 
-    def _rate(self, call: ModelCall, now_s: float) -> tuple[Decimal, Decimal] | None:
-        key = call.provider, call.request_model, call.server_address, call.processing, call.operation
-        known = self._rates.get(key)
-        if known is not None and now_s - known[0] < _FRESH_S:
-            return known[1]
+    def _look_up(self, key: tuple[str | None, ...], call: ModelCall, now_s: float) -> _Model:
         rates = self._probe(call, time.time_ns())
-        if len(self._rates) >= _MODELS:
-            self._rates.clear()
-        self._rates[key] = now_s, rates
-        return rates
+        if len(self._models) >= _MODELS:
+            self._models.clear()
+        self._models[key] = model = _Model(now_s + _FRESH_S, rates, self._lengths(call))
+        return model
 
     def _probe(self, call: ModelCall, now_ns: int) -> tuple[Decimal, Decimal] | None:
         """US dollars of one token sent and of one received; None where they are unknown."""

@@ -36,15 +36,8 @@ _News = tuple[tuple[Purse, str], ...]
 """Budgets that have just been exceeded, and which limit of each."""
 
 
-class _Held:
-    """What one call on its way holds."""
-
-    __slots__ = ("amount", "purses", "since")
-
-    def __init__(self, amount: Amount, purses: tuple[Purse, ...], since: float) -> None:
-        self.amount = amount
-        self.purses = purses
-        self.since = since
+_Held = tuple["Amount", "tuple[Purse, ...]", float]
+"""What one call on its way holds, of whom, and since when by the clock of `Budgets`."""
 
 
 class Budgets:
@@ -168,7 +161,7 @@ class Budgets:
                 return news, _refusal(purse, limit)
         for purse in purses:
             purse.held.add(amount)
-        record.held = held = _Held(amount, purses, now)
+        record.held = held = amount, purses, now
         self._held[id(held)] = held
         return news, None
 
@@ -201,22 +194,23 @@ class Budgets:
         held = self._held
         while held:
             oldest = next(iter(held.values()))
-            if now - oldest.since < _PATIENCE_S and len(held) < _MOST_HELD:
+            if now - oldest[2] < _PATIENCE_S and len(held) < _MOST_HELD:
                 return
             self._release(oldest)
 
     def _release(self, held: _Held) -> None:
         if self._held.pop(id(held), None) is not None:
-            for purse in held.purses:
-                purse.held.take(held.amount)
+            amount, purses, _ = held
+            for purse in purses:
+                purse.held.take(amount)
 
     def settle(self, call: ModelCall, scope: Scope | None, _start_ns: int) -> None:
         """A stage of the accounting: what the call held is free again, and what it used is spent."""
         held: _Held | None = call.held
-        purses = held.purses if held is not None else scope.purses if scope is not None else self.process
+        purses = held[1] if held is not None else scope.purses if scope is not None else self.process
         if not purses or call.operation == "fetch_response":
             return
-        used = Amount(repeats=held.amount.repeats if held is not None else 0)
+        used = Amount(repeats=held[0].repeats if held is not None else 0)
         priced = call.cost is not None and call.cost.usd is not None
         if not (call.duplicate or call.spent):
             usage = call.usage if call.counted is None else call.counted
@@ -257,9 +251,9 @@ class Budgets:
     def tool_ended(self, tool: ToolCall, scope: Scope | None) -> None:
         """A tool has run in `scope`."""
         held: _Held | None = tool.held
-        purses = held.purses if held is not None else scope.purses if scope is not None else self.process
+        purses = held[1] if held is not None else scope.purses if scope is not None else self.process
         if purses:
-            repeats = held.amount.repeats if held is not None else 0
+            repeats = held[0].repeats if held is not None else 0
             with self._lock:
                 self._spend(tool, purses, Amount(tool.cost_usd or Decimal(0), 0, 0, 1, repeats))
 

@@ -29,6 +29,9 @@ __all__ = ["Scope", "Scopes"]
 _MAX_SPANS = 100_000
 """Live spans that are remembered; beyond it the oldest are forgotten (they were never ended)."""
 
+_FAILED_TOOLS = 32
+"""Names of failed tools that a scope remembers."""
+
 Value = str | bool | int | float | tuple[str, ...]
 
 
@@ -99,6 +102,17 @@ class Scope:
         self.account: Account | None = None
         self.failed_tools: dict[str, int] | None = None
         self.purses: tuple[Purse, ...] = ()
+
+    def tool_ended(self, name: str, span_id: int, failed: bool) -> None:
+        """A tool has run in here; one that works later on was not what the run failed of."""
+        failures = self.failed_tools
+        if failed:
+            if failures is None:
+                failures = self.failed_tools = {}
+            if len(failures) < _FAILED_TOOLS:
+                failures.setdefault(name, span_id)
+        elif failures:
+            failures.pop(name, None)
 
     def live(self) -> Scope | None:
         """This scope or the nearest one around it that is still open; None if all have ended."""

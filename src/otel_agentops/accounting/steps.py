@@ -112,6 +112,10 @@ class History:
         if number == self.first + len(self) - 1:
             del self._packed[-_SIZE:]
 
+    def lacks(self, token: int) -> bool:
+        """Whether there is certainly no step with this token; quick, and false where it would take long."""
+        return self._seen is not None and not self._seen[(token >> 1) % _MARKS]
+
     def places(self, token: int, most: int) -> list[int]:
         """Numbers of the last steps with this token, at most so many, oldest first."""
         found: list[int] = []

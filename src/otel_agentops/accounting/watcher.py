@@ -160,6 +160,9 @@ class Watcher:
         if watch is None or lane is None or not watch.least:
             return
         with self._lock:
+            if lane.lacks(token) and watch.least > 1:  # something new, as nearly always
+                record.step = Step(watch, lane, lane.add(token), token)
+                return
             found = self._repeats(watch, lane, token, record, name)
             if found is None:
                 return
@@ -181,12 +184,12 @@ class Watcher:
         watch: Watch, lane: History, token: int, record: ModelCall | ToolCall, name: str
     ) -> tuple[Finding, bool, int] | None:
         """Note a step; the finding it belongs to, whether that is new, and the number of the step before."""
-        finding = watch.goes_on(lane, token)
+        finding = watch.goes_on(lane, token) if watch.findings else None
         if finding is not None:
             record.step = step = Step(watch, lane, lane.add(token), token)
             return finding, False, step.number - 1
         places = watch.places(lane, token)
-        if in_flight(lane, places):
+        if places and in_flight(lane, places):
             return None
         record.step = step = Step(watch, lane, lane.add(token), token)
         if len(places) + 1 < watch.least:
@@ -218,9 +221,12 @@ class Watcher:
 
     def ended(self, call: ModelCall, scope: Scope | None, start_ns: int) -> None:
         """A stage of the accounting: a model call has ended."""
-        if call.step is not None:
-            outcome = _failure(call.error_type) if call.ending == "error" else _ANSWERED
-            self._end(call, scope, outcome, call.request_model or "model")
+        step: Step | None = call.step
+        if step is not None and call.ending != "error":
+            with self._lock:
+                step.history.end(step.number, step.span_id, _ANSWERED, now())
+        elif step is not None:
+            self._end(call, scope, _failure(call.error_type), call.request_model or "model")
         elif call.duplicate or call.spent:
             if call.shows_prompt:
                 self._foreign_call(call, scope, start_ns)
@@ -229,7 +235,7 @@ class Watcher:
             self._foreign_call(call, scope, start_ns)
         for kind in silent_failures(call):
             name = call.response_model or call.request_model or "model"
-            span_id = call.step.span_id if call.step is not None else call.span_id
+            span_id = step.span_id if step is not None else call.span_id
             found = self.silent(kind, name, span_id, scope)
             call.findings = [*(call.findings or ()), found]
 
@@ -248,7 +254,7 @@ class Watcher:
         """A tool has run, in `scope`."""
         failed = tool.ending == "error"
         if scope is not None:
-            _remember_failure(scope, tool.name, span_id, failed)
+            scope.tool_ended(tool.name, span_id, failed)
         step = tool.step
         if step is not None:
             self._end(tool, scope, _failure(tool.error_type) if failed else step.result, tool.name)
@@ -354,8 +360,6 @@ class _Span:
 
 _EVEN = 0xFFFF_FFFF_FFFF_FFFE
 _HALF = 0x8000_0000
-_FAILED_TOOLS = 32
-"""Names of failed tools that a scope remembers."""
 
 
 def _nobody(_finding: Finding, _scope: Scope | None) -> None:
@@ -372,18 +376,6 @@ def fingerprint(result: Any) -> int:
         return (crc32(marshal.dumps(result, 2)) & 0x7FFF_FFFF) or 1
     except ValueError:
         return 0
-
-
-def _remember_failure(scope: Scope, name: str, span_id: int, failed: bool) -> None:
-    """A tool that works later on was not what the run failed of."""
-    failures = scope.failed_tools
-    if failed:
-        if failures is None:
-            failures = scope.failed_tools = {}
-        if len(failures) < _FAILED_TOOLS:
-            failures.setdefault(name, span_id)
-    elif failures:
-        failures.pop(name, None)
 
 
 _watchers: WeakSet[Watcher] = WeakSet()
