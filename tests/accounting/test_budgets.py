@@ -220,7 +220,7 @@ class Overshoot:
 
     def end(self, call: Any, received: int) -> None:
         """End it with an answer of this length."""
-        held = call._call.held.amount.tokens
+        held = call._call.held[0].tokens
         call.response(usage=ao.Usage(input_tokens=100, output_tokens=received))
         call.__exit__(None, None, None)
         with self.lock:
