@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 from typing import Any
 
 import pytest
@@ -16,11 +15,9 @@ from otel_agentops.accounting.once import _MAX_SPANS
 from otel_agentops.pricing import PriceBook
 from otel_agentops.records import ModelCall, Usage
 from otel_agentops.semconv import dialects, emitters
+from support.cases import CASES
 
 NOW_NS = 1_790_000_000_000_000_000
-CASES = 20_000 if os.environ.get("AGENTOPS_LONG_TESTS") else 400
-"""Generated cases of each test; many more in the long mode."""
-
 BOOK = PriceBook()
 
 NAMES = sorted(

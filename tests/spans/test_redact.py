@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import otel_agentops as ao
@@ -15,6 +15,7 @@ from otel_agentops.config import REDACTIONS, ConfigError
 from otel_agentops.spans.redact import Redactor
 from otel_agentops.spans.secrets import BUILT_IN
 from otel_agentops.testing import Captured, capture
+from support.cases import CASES
 
 TAIL = "a1B2c3D4" * 8  # a key's own part; put together here, so that no scanner takes it for one
 
@@ -105,7 +106,7 @@ VALUES = st.recursive(
 
 
 @given(VALUES)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_json_stays_json_without_secrets(value: Any) -> None:
     """Whatever the shape: the result can be parsed, has no secret left, and is stable."""
     redactor = Redactor(REDACTIONS)
@@ -114,6 +115,30 @@ def test_any_json_stays_json_without_secrets(value: Any) -> None:
     assert redactor.text(seen) == seen
     for secret in KEYS[:6]:
         assert secret not in seen
+
+
+PARTS = st.one_of(
+    st.sampled_from(
+        [*PIECES, "eyJ", "Bearer ", "://", "key=", "-----BEGIN ", "\\", "\\n", "\\u2028", '"', "{", "]"]
+    ),
+    st.text(max_size=12),
+    st.text(alphabet=st.characters(categories=["Cs", "Cc", "Cf", "Zs", "Nd"]), max_size=8),
+)
+
+
+@given(st.lists(PARTS, max_size=24).map("".join), st.integers(0, 3))
+@settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck))
+def test_no_text_can_break_it(text: str, wrapped: int) -> None:
+    """Any text comes out as a text in which nothing is found any more, as JSON if it was JSON."""
+    redactor = Redactor(REDACTIONS)
+    for _ in range(wrapped):
+        text = json.dumps({"content": text})
+    seen = redactor.text(text)
+    assert redactor.text(seen) == seen
+    if wrapped:
+        json.loads(seen)
+    if not redactor.suspects(text):
+        assert all(rule.replace(text) == text for rules in BUILT_IN.values() for rule in rules)
 
 
 HOSTILE = [

@@ -106,10 +106,15 @@ def _gated(hints: Iterable[str]) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 def _apply(rules: tuple[Rule, ...], text: str) -> str:
+    seen = text
     for rule in rules:
-        if not rule.hints or any(hint in text for hint in rule.hints):
-            text = rule.replace(text)
-    return text
+        if not rule.hints or any(hint in seen for hint in rule.hints):
+            seen = rule.replace(seen)
+    if seen != text:  # what stood right behind a key was no word of its own before
+        for rule in rules:
+            if rule.hints and any(hint in seen for hint in rule.hints):
+                seen = rule.replace(seen)
+    return seen
 
 
 def _container(text: str) -> Any:

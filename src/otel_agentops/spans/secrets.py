@@ -144,8 +144,8 @@ _STARTS = frozenset(
 
 
 def _prefixed(prefix: str, rest: str) -> Rule:
-    # not within a word: "risk-", "task-" and "disk-" are no keys
-    pattern = _later(rf"(?<![A-Za-z0-9]){re.escape(prefix)}{rest}", re.ASCII)
+    # not within a word: "risk-", "task-" and "disk-" are no keys; what sticks to a key may be another one
+    pattern = _later(rf"(?<![A-Za-z0-9]){re.escape(prefix)}{rest}[\w-]*+", re.ASCII)
     return Rule(lambda text: pattern().sub(_if_digits, text), (prefix,), run=True)
 
 
