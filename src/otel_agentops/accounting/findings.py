@@ -19,6 +19,9 @@ LOOPS = frozenset({"repeated_prompt", "repeated_tool_call", "cycle", "retry_stor
 
 _MOST = 64
 """Findings that are kept of one session; what comes after them is not told."""
+_NO_FINDINGS: dict[tuple[str, object], Finding] = {}
+_NO_LOOPS: dict[int, Finding] = {}
+"""Of all who have none; never written to."""
 _LANES = 16
 """Agents of a session whose steps are kept apart; more of them share one history."""
 
@@ -112,8 +115,9 @@ class Watch:
         self.set(limits, policy)
         self.session_id = session_id
         self.main = History()
-        self.findings: dict[tuple[str, object], Finding] = {}
-        self._loops: dict[int, Finding] = {}
+        # thousands of these are kept, and most of them find nothing
+        self.findings: dict[tuple[str, object], Finding] = _NO_FINDINGS
+        self._loops: dict[int, Finding] = _NO_LOOPS
         self._free: dict[str, list[History]] | None = None
         self._lanes = 0
 
@@ -176,6 +180,8 @@ class Watch:
         finding, new = self._new((noticed.kind, step.token), name, noticed.times, first, span_id)
         if new:
             members = noticed.tokens if noticed.kind == "cycle" else (step.token,)
+            if self._loops is _NO_LOOPS:
+                self._loops = {}
             self._loops.update(dict.fromkeys(members, finding))
         return finding, new
 
@@ -195,6 +201,8 @@ class Watch:
         finding = Finding(key[0], name, count, _hex(first), _hex(last), self.session_id)
         if len(self.findings) >= _MOST:
             return finding, False
+        if self.findings is _NO_FINDINGS:
+            self.findings = {}
         self.findings[key] = finding
         return finding, True
 

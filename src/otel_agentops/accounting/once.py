@@ -30,7 +30,7 @@ GATE = "otel_agentops.gate"
 """Stands for the emitter of calls that are counted without a span."""
 
 _MAX_SPANS = 100_000
-_MAX_TRACES = 2_048
+_MAX_COUNTED = 8_192
 _MAX_IDS = 4_096
 _PER_TRACE = 32
 _DEPTH = 64
@@ -148,6 +148,7 @@ class Calls:
         # ordered ones, since a plain dict takes ever longer to find its first key
         self._by_id: OrderedDict[str, _Counted] = OrderedDict()
         self._by_trace: OrderedDict[int, list[_Counted]] = OrderedDict()
+        self._in_traces = 0
 
     # --- spans ---
 
@@ -307,12 +308,14 @@ class Calls:
         recent = traces.get(trace_id)
         if recent is None:
             traces[trace_id] = [counted]
-            if len(traces) > _MAX_TRACES:
-                traces.popitem(last=False)
         else:
             recent.append(counted)
             if len(recent) > _PER_TRACE:
                 del recent[0]
+                return
+        self._in_traces += 1
+        if self._in_traces > _MAX_COUNTED:
+            self._in_traces -= len(traces.popitem(last=False)[1])
 
 
 def _embeds(call: ModelCall) -> bool:
