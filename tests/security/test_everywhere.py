@@ -110,7 +110,6 @@ def test_a_program_whose_collector_is_there(tmp_path: Path) -> None:
 
 COMMANDS = (
     ["doctor"],
-    ["doctor", "--json"],
     ["doctor", "--json", "--import", "openai"],
     ["spool", "status"],
     ["spool", "flush"],
