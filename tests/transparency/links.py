@@ -55,7 +55,8 @@ class See(transparency.see.See):
             "default_headers": {"x-scene": self.name},
             "http_client": http,
             "http_async_client": async_http_,
-            "timeout": httpx.Timeout(30, read=_PATIENCE_S.get(server, 30)),
+            # who is to be cancelled must not give up by itself
+            "timeout": httpx.Timeout(30, read=_PATIENCE_S.get(server, 30) if gate is None else 30),
         }
 
     def chat(self, server: str = "plain", gate: asyncio.Event | None = None, **more: Any) -> ChatOpenAI:
