@@ -32,6 +32,13 @@ def measure() -> Result:
         Row(
             "own pipeline with the spool / raw SDK writing a plain span, whole process",
             ratio(groups, "chat.spool", "chat.plain", BARE, "total"),
+            target=1.2,
+        ),
+        Row(
+            'own pipeline with the spool: what durability="crash" adds, us a call, whole process',
+            over(groups, "chat.crash", "chat.spool", "total"),
+            1,
+            40.0,
         ),
         Row(
             "raw SDK writing the same / raw SDK writing a plain span, whole process",

@@ -21,7 +21,7 @@ from otel_agentops.export.otlp import PACK_BYTES, connect
 from otel_agentops.export.segments import supported
 from otel_agentops.export.sender import Sender
 from otel_agentops.export.store import Store, private_directory, write_privately
-from otel_agentops.failsafe import failsafe, warn_once
+from otel_agentops.failsafe import failsafe, swallowed, warn_once
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,10 +110,12 @@ class SpoolProcessor(SpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         """Take a span over; neither waits nor raises."""
-        with failsafe("handing over a span"):
+        try:
             context = span.context
             if context is None or context.trace_flags.sampled:
                 self.sender.ended(span)
+        except Exception as error:  # noqa: BLE001 - one span must not cost the program anything
+            swallowed("handing over a span", error)
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Whether the collector took everything in time."""
