@@ -190,7 +190,9 @@ def init(
                 warn_once("init twice", "init() was called again with other settings; the first ones hold")
             return _runtime
         book = price_book(config, tuple(price_rules), price_hook, strict=prices is not None)
-        runtime = _start(config, book, wanted, exporters, tracer_provider, meter_provider, **watch)
+        for name in wanted:
+            book.warm(name, time.time_ns())
+        runtime = _start(config, book, exporters, tracer_provider, meter_provider, **watch)
     registry.drop_others(wanted)  # those of the launcher, which knows the variables alone
     registry.install(wanted, config.gate)
     providers.prepare()
@@ -213,7 +215,7 @@ def launch(
             return
         wanted = registry.wanted_by(config)
         book = price_book(config)
-        _start(config, book, [], (), tracer_provider, meter_provider, launched=True)
+        _start(config, book, (), tracer_provider, meter_provider, launched=True)
     registry.install(wanted, config.gate)
     providers.prepare([module for instrumentor in registry.loaded() for module in instrumentor.modules])
     registry.when_imported(lambda name: book.warm(name, time.time_ns()))
@@ -229,7 +231,6 @@ def launched() -> None:
 def _start(
     config: Config,
     book: PriceBook,
-    wanted: list[str],
     exporters: Sequence[SpanExporter | str],
     tracer_provider: TracerProvider | None,
     meter_provider: MeterProvider | None,
@@ -237,8 +238,6 @@ def _start(
     **watch: Any,
 ) -> Runtime:
     global _runtime  # noqa: PLW0603 - one runtime a process
-    for name in wanted:
-        book.warm(name, time.time_ns())
     under_launcher = launched or _runtime is not None
     provider = providers.provide(config, exporters, tracer_provider, take_over=_runtime is not None)
     pipeline = providers.own_pipeline(provider)

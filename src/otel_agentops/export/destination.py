@@ -18,7 +18,7 @@ from otel_agentops.failsafe import warn_once
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Destination", "only_stock", "resolve"]
+__all__ = ["SCHEMES", "Destination", "only_stock", "resolve", "what"]
 
 _GENERAL = "OTEL_EXPORTER_OTLP_"
 _TIMEOUT_S = 10.0
@@ -31,6 +31,10 @@ _STOCK_ONLY = (
     _PYTHON + "GRPC_TRACES_CREDENTIAL_PROVIDER",
     _PYTHON + "GRPC_RETRYABLE_ERROR_CODES",
 )
+
+
+SCHEMES = {"http": "http/protobuf", "https": "http/protobuf", "grpc": "grpc", "grpcs": "grpc"}
+"""Protocol of destinations that are given as URLs, by their scheme."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +71,24 @@ def only_stock(variables: Mapping[str, str]) -> bool:
     """Whether something is asked for that only the stock exporters do, so that they must be used."""
     own_metrics = variables.get("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "").strip().lower() == "true"
     return own_metrics or any(variables.get(name) for name in _STOCK_ONLY)
+
+
+def what(wanted: object, protocol: str) -> tuple[str, str | None] | None:
+    """Protocol and URL that a name or URL in `exporters` or `OTEL_TRACES_EXPORTER` means.
+
+    Args:
+        wanted: `otlp` for what the variables say, or a URL; anything else is no OTLP.
+        protocol: That of the variables.
+
+    Returns:
+        The protocol, and the URL that goes before the variables' endpoint, None for that; None altogether
+        for what is no OTLP.
+    """
+    if wanted == "otlp":
+        return protocol, None
+    if not isinstance(wanted, str) or (scheme := wanted.partition("://")[0]) not in SCHEMES:
+        return None
+    return SCHEMES[scheme], wanted
 
 
 def resolve(variables: Mapping[str, str], protocol: str, url: str | None = None) -> Destination:

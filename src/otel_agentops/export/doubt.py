@@ -5,6 +5,7 @@ from __future__ import annotations
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from otel_agentops.export.destination import what
 from otel_agentops.failsafe import failsafe, logger
 
 if TYPE_CHECKING:
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
     from otel_agentops.config import Config
 
 __all__ = ["Doubt"]
-
-_PROTOCOLS = {"http": "http/protobuf", "https": "http/protobuf", "grpc": "grpc", "grpcs": "grpc"}
-"""Of destinations that are given as URLs."""
 
 _TRIES = 3
 """How often to look: a busy machine may answer too late to be understood."""
@@ -41,10 +39,8 @@ class Doubt:
     @classmethod
     def about(cls, wanted: object, config: Config) -> Doubt | None:
         """For what `exporters` or `OTEL_TRACES_EXPORTER` name; None for all but OTLP."""
-        if wanted == "otlp":
-            return cls(config.otlp, config.traces_protocol)
-        protocol = _PROTOCOLS.get(str(wanted).partition("://")[0])
-        return cls(config.otlp, protocol, str(wanted)) if protocol is not None else None
+        meant = what(wanted, config.traces_protocol)
+        return cls(config.otlp, *meant) if meant is not None else None
 
     def dispel(self) -> None:
         """Spans have arrived: whatever fails later, the settings are right."""

@@ -23,7 +23,7 @@ from opentelemetry.sdk.trace.export import (
 
 from otel_agentops.config import Config, ConfigError
 from otel_agentops.exits import signals_elsewhere
-from otel_agentops.export.destination import only_stock, resolve
+from otel_agentops.export.destination import SCHEMES, only_stock, resolve, what
 from otel_agentops.export.doubt import Doubt
 from otel_agentops.export.ids import OwnIds
 from otel_agentops.export.otlp import OtlpExporter, load
@@ -289,27 +289,20 @@ def span_exporter(wanted: SpanExporter | str, config: Config) -> SpanExporter | 
     return exporter
 
 
-_PROTOCOLS = {"http": "http/protobuf", "https": "http/protobuf", "grpc": "grpc", "grpcs": "grpc"}
-
-
 def _destination(wanted: object, config: Config) -> Destination | None:
     """Where OTLP goes by our own means; None for what is not OTLP, or only for the stock exporters."""
-    if not isinstance(wanted, str) or only_stock(config.otlp):
-        return None
-    url = None if wanted == "otlp" else wanted
-    protocol = config.traces_protocol if url is None else _PROTOCOLS.get(wanted.partition("://")[0])
+    meant = None if only_stock(config.otlp) else what(wanted, config.traces_protocol)
     # `requests` comes with the stock exporter, which may do without it one day
-    if protocol is None or (protocol != "grpc" and find_spec("requests") is None):
+    if meant is None or (meant[0] != "grpc" and find_spec("requests") is None):
         return None
-    return resolve(config.otlp, protocol, url)
+    return resolve(config.otlp, *meant)
 
 
 def _otlp(wanted: str, config: Config) -> SpanExporter:
     own = _destination(wanted, config)
     if own is not None:
         return OtlpExporter(own)
-    url = None if wanted == "otlp" else wanted
-    protocol = config.traces_protocol if url is None else _PROTOCOLS[wanted.partition("://")[0]]
+    protocol, url = what(wanted, config.traces_protocol) or (config.traces_protocol, None)
     destination = resolve(config.otlp, protocol, url)
     if protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415
@@ -336,7 +329,7 @@ _SPAN_EXPORTERS: dict[str, Callable[[str, Config], SpanExporter | None]] = {
     "otlp": _otlp,
     "console": _console,
     "none": _none,
-    **dict.fromkeys(_PROTOCOLS, _otlp),
+    **dict.fromkeys(SCHEMES, _otlp),
 }
 
 

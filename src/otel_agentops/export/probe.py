@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from otel_agentops.export.batches import new_id
-from otel_agentops.export.destination import Destination, resolve
+from otel_agentops.export.destination import Destination, resolve, what
 from otel_agentops.export.otlp import connect
 
 if TYPE_CHECKING:
@@ -34,23 +34,13 @@ class Probe(NamedTuple):
 def ask(config: Config, timeout_s: float) -> Iterator[Probe]:
     """Send an empty batch, which OTLP allows, to each destination of the settings."""
     for name in config.traces:
-        scheme = name.partition("://")[0]
-        if scheme not in _PROTOCOLS:
+        meant = what(name, config.traces_protocol)
+        if meant is None:
             yield Probe(name, None, None)
             continue
-        protocol = _PROTOCOLS[scheme] or config.traces_protocol
-        destination = resolve(config.otlp, protocol, None if name == "otlp" else name)
+        destination = resolve(config.otlp, *meant)
         transport = connect(destination)
         try:
             yield Probe(name, destination, transport.send(b"", new_id(), timeout_s))
         finally:
             transport.close()
-
-
-_PROTOCOLS = {
-    "otlp": None,
-    "http": "http/protobuf",
-    "https": "http/protobuf",
-    "grpc": "grpc",
-    "grpcs": "grpc",
-}

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ABSENT",
     "NOTHING",
+    "SAMPLING",
     "Rows",
     "fill",
     "given",
@@ -108,3 +109,20 @@ def output_type(value: Any) -> str | None:
         return "json"
     kind = get(value, "type")
     return _OUTPUT_TYPES.get(kind) if isinstance(kind, str) else None
+
+
+SAMPLING: Rows = {
+    "temperature": ("temperature", number),
+    "top_p": ("top_p", number),
+    "max_tokens": ("max_tokens", whole),
+    "max_completion_tokens": ("max_tokens", whole),
+    "n": ("choice_count", several),
+    "seed": ("seed", whole),
+    "stop": ("stop_sequences", words),
+    "frequency_penalty": ("frequency_penalty", number),
+    "presence_penalty": ("presence_penalty", number),
+    "service_tier": ("request_service_tier", tier),
+    "reasoning_effort": ("reasoning_level", word),
+    "response_format": ("output_type", output_type),
+}
+"""Parameters of a chat as OpenAI's API calls them, and most others after it."""

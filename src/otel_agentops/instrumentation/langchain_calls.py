@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from otel_agentops.failsafe import failsafe
 from otel_agentops.instrumentation.arguments import (
+    SAMPLING,
     Rows,
     fill,
     number,
-    output_type,
-    several,
-    tier,
     whole,
     word,
     words,
@@ -55,22 +53,11 @@ _PROVIDERS = {
 """LangChain's names of providers that the conventions spell otherwise."""
 
 _PARAMETERS: Rows = {
-    "temperature": ("temperature", number),
-    "top_p": ("top_p", number),
+    **SAMPLING,
     "top_k": ("top_k", whole),
-    "max_tokens": ("max_tokens", whole),
-    "max_completion_tokens": ("max_tokens", whole),
     "max_output_tokens": ("max_tokens", whole),
     "num_predict": ("max_tokens", whole),
-    "n": ("choice_count", several),
-    "seed": ("seed", whole),
-    "frequency_penalty": ("frequency_penalty", number),
-    "presence_penalty": ("presence_penalty", number),
-    "stop": ("stop_sequences", words),
     "stop_sequences": ("stop_sequences", words),
-    "service_tier": ("request_service_tier", tier),
-    "reasoning_effort": ("reasoning_level", word),
-    "response_format": ("output_type", output_type),
 }
 _STATED: Rows = {
     "ls_temperature": ("temperature", number),

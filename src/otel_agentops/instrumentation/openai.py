@@ -15,12 +15,10 @@ from otel_agentops.instrumentation import openai_answers as answers
 from otel_agentops.instrumentation import openai_responses
 from otel_agentops.instrumentation.arguments import (
     NOTHING,
+    SAMPLING,
     Rows,
     fill,
-    number,
     output_type,
-    several,
-    tier,
     whole,
     word,
     words,
@@ -54,31 +52,11 @@ def _conversation(value: Any) -> str | None:
     return word(value) or word(get(value, "id"))
 
 
-_SAMPLING: Rows = {
-    "model": ("request_model", word),
-    "stream": ("stream", yes),
-    "temperature": ("temperature", number),
-    "top_p": ("top_p", number),
-    "service_tier": ("request_service_tier", tier),
-}
-_PENALTIES: Rows = {
-    "max_tokens": ("max_tokens", whole),
-    "n": ("choice_count", several),
-    "seed": ("seed", whole),
-    "stop": ("stop_sequences", words),
-    "frequency_penalty": ("frequency_penalty", number),
-    "presence_penalty": ("presence_penalty", number),
-}
-_CHAT: Rows = {
-    **_SAMPLING,
-    **_PENALTIES,
-    "max_completion_tokens": ("max_tokens", whole),
-    "reasoning_effort": ("reasoning_level", word),
-    "response_format": ("output_type", output_type),
-}
-_LEGACY: Rows = {**_SAMPLING, **_PENALTIES}
+_ASKED: Rows = {"model": ("request_model", word), "stream": ("stream", yes)}
+_CHAT: Rows = {**_ASKED, **SAMPLING}
 _RESPONSES: Rows = {
-    **_SAMPLING,
+    **_ASKED,
+    **{name: SAMPLING[name] for name in ("temperature", "top_p", "service_tier")},
     "max_output_tokens": ("max_tokens", whole),
     "previous_response_id": ("previous_response_id", word),
     "conversation": ("conversation_id", _conversation),
@@ -140,7 +118,7 @@ def _chat_content(call: ModelCall, kwargs: Mapping[str, Any]) -> None:
 
 
 def _legacy(resource: Any, kwargs: Mapping[str, Any], capture: bool) -> ModelCall:
-    call = _read(resource, kwargs, _LEGACY, "text_completion", None)
+    call = _read(resource, kwargs, _CHAT, "text_completion", None)
     if capture:
         _keep_content(call, _legacy_content, kwargs)
     return call

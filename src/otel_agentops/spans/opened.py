@@ -274,10 +274,11 @@ class OpenScope(Open):
     def score(self, result: dict[str, Any]) -> None:
         """Write an evaluation's result as an event; fields that are None are left out."""
         encoder = self._recorder.encoder
-        if not self.span.is_recording():
+        if self.finished:
             warn_once(
                 "late score", "score() of something that has ended is not written: score before its end"
             )
+        if not self.span.is_recording():
             return
         if not encoder.capture_content:
             result["gen_ai.evaluation.explanation"] = None
