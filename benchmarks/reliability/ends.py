@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SPANS = 200
 LONGEST_S = 2.5
-ALLOWED_S = 4.0
+ALLOWED_S = 6.0
 
 
 def at_exit(scale: Scale) -> list[Check]:
