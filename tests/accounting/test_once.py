@@ -219,3 +219,35 @@ def test_spans_that_never_end_are_forgotten(calls: Calls) -> None:
     while place is not None:
         place, length = place.parent, length + 1
     assert length <= 65
+
+
+def test_a_span_inside_that_ends_after_the_one_around_it(calls: Calls) -> None:
+    """Of a stream that nobody reads to its end: one call, whoever of the two ends first."""
+    outer = Live(calls, "vendor")
+    inner = Live(calls, "sdk", outer)
+    unknown = ModelCall("p", "m")
+    assert [each.duplicate for each in (outer.end(unknown), inner.end(ModelCall("p", "m"))) if each] == [
+        False,
+        True,
+    ]
+
+
+def test_what_is_known_later_is_counted_once(calls: Calls) -> None:
+    """The one around told of the call without what it used; the one inside has that, and no further call."""
+    outer = Live(calls, "vendor")
+    inner = Live(calls, "sdk", outer)
+    outer.end(ModelCall("p", "m"))
+    found = inner.end(chat(1000, 100))
+    assert found is not None
+    assert (found.duplicate, found.counted, found.takes_back) == (False, Usage(1000, 100), 1)
+
+
+def test_another_call_after_the_one_around_is_another(calls: Calls) -> None:
+    """Another model, or another answer, is no part of what has ended."""
+    for more in (chat(model="other"), chat(answer="b")):
+        outer = Live(calls, "vendor")
+        inner = Live(calls, "sdk", outer)
+        outer.end(chat(answer="a"))
+        found = inner.end(more)
+        assert found is not None
+        assert not found.duplicate

@@ -4,9 +4,10 @@ from otel_agentops.accounting.budgets import Budget, BudgetExceeded
 from otel_agentops.accounting.digest import digest, digest_of_arguments, take_digest
 from otel_agentops.accounting.findings import Finding, LoopDetected
 from otel_agentops.accounting.ledger import Entry, Ledger
-from otel_agentops.accounting.once import GATE, Calls, Place
+from otel_agentops.accounting.once import GATE, Calls
 from otel_agentops.accounting.others import reasons_of, tool_call, was_refused
 from otel_agentops.accounting.pipeline import Stage, free_failure, stages, tool_entry
+from otel_agentops.accounting.places import Place
 from otel_agentops.accounting.purses import Budgets
 from otel_agentops.accounting.readers import (
     PRICE_INPUTS,

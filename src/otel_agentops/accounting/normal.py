@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from otel_agentops.records import Usage
 
-if TYPE_CHECKING:
-    from otel_agentops.records import Usage
-
-__all__ = ["normalise"]
+__all__ = ["normalise", "rest_of"]
 
 _CACHE_APART = frozenset({"anthropic", "aws.bedrock"})
 _REASONING_APART = frozenset({"gcp.gemini", "gcp.vertex_ai", "gcp.gen_ai", "x_ai", "perplexity"})
@@ -58,3 +55,22 @@ def _add(usage: Usage, sent: int, received: int) -> None:
         usage.input_tokens += sent
     if received and usage.output_tokens is not None:
         usage.output_tokens += received
+
+
+_PARTS = ("cache_read_input_tokens", "cache_write_input_tokens")
+
+
+def rest_of(usage: Usage, known: list[Usage]) -> Usage | None:
+    """What other counts do not explain of some; None if they explain all of it."""
+    sent = (usage.input_tokens or 0) - sum(each.input_tokens or 0 for each in known)
+    received = (usage.output_tokens or 0) - sum(each.output_tokens or 0 for each in known)
+    if sent <= 0 and received <= 0:
+        return None
+    rest = Usage(max(sent, 0), max(received, 0))
+    for field in _PARTS:
+        part = (getattr(usage, field) or 0) - sum(getattr(each, field) or 0 for each in known)
+        part = min(max(part, 0), sent)
+        if part > 0:
+            setattr(rest, field, part)
+            sent -= part
+    return rest

@@ -14,17 +14,17 @@ import os
 import time
 from collections import OrderedDict
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from otel_agentops.records import Usage
+from otel_agentops.accounting.normal import rest_of
+from otel_agentops.accounting.places import Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from otel_agentops.accounting.scopes import Scope
-    from otel_agentops.records import ModelCall
+    from otel_agentops.records import ModelCall, Usage
 
-__all__ = ["GATE", "Calls", "Place"]
+__all__ = ["GATE", "Calls", "Counted"]
 
 GATE = "otel_agentops.gate"
 """Stands for the emitter of calls that are counted without a span."""
@@ -33,7 +33,6 @@ _MAX_SPANS = 100_000
 _MAX_COUNTED = 8_192
 _MAX_IDS = 4_096
 _PER_TRACE = 32
-_DEPTH = 64
 _BELOW = 64
 
 _lock = RLock()
@@ -47,67 +46,7 @@ def _unlock_child() -> None:
 os.register_at_fork(after_in_child=_unlock_child)
 
 
-class Place:
-    """Where a live span stands.
-
-    Attributes:
-        emitter: Instrumentation scope of the span.
-        trace_id: Its trace.
-        span_id: Its id; 0 for a call without a span.
-        scope: What it was started in; None for the process alone.
-        depth: How many live spans are around it.
-        parent: The live span around it; None for a root, or where that is not ours to see.
-        below: Calls counted inside it so far; None for none.
-        end_ns: UTC end that the emitter gives, in nanoseconds; 0 for now.
-        inner: A call of ours that this span tells of; None for none.
-        gate: A call that was checked before it was sent, inside of which this span is; None for none.
-        root: Whether its span has no local parent.
-        heard: Attributes that log records about the call had.
-        said: Messages that log records say were sent.
-        counted: Whether it turned out to be a model call.
-        answered: Whether that was counted with its usage.
-        refused: Whether the call that it tells of was stopped before it was sent.
-    """
-
-    # most spans keep these defaults, and there is one of these for every span
-    scope: Scope | None = None
-    depth = 0
-    parent: Place | None = None
-    below: list[_Counted] | None = None
-    end_ns = 0
-    inner: ModelCall | None = None
-    gate: Any = None
-    counted = False
-    answered = False
-    refused = False
-    open = True
-    heard: dict[str, Any] | None = None
-    said: list[Any] | None = None
-
-    def __init__(
-        self, emitter: str, trace_id: int, parent: Place | None, span_id: int = 0, root: bool = False
-    ) -> None:
-        self.emitter = emitter
-        self.trace_id = trace_id
-        self.span_id = span_id
-        self.root = root
-        if parent is not None:
-            self.depth = depth = parent.depth + 1
-            if depth < _DEPTH:  # a chain of ended spans must not live on for ever
-                self.parent = parent
-
-    @property
-    def looked_at(self) -> bool:
-        """Whether this is inside a span whose call was looked at when it started: it is the same one."""
-        around = self.parent
-        while around is not None:
-            if around.inner is not None and around.inner.step is not None:
-                return True
-            around = around.parent
-        return False
-
-
-class _Counted:
+class Counted:
     """A call that was counted."""
 
     __slots__ = (
@@ -146,8 +85,8 @@ class Calls:
         self._emitter: str | None = None
         self._several = False
         # ordered ones, since a plain dict takes ever longer to find its first key
-        self._by_id: OrderedDict[str, _Counted] = OrderedDict()
-        self._by_trace: OrderedDict[int, list[_Counted]] = OrderedDict()
+        self._by_id: OrderedDict[str, Counted] = OrderedDict()
+        self._by_trace: OrderedDict[int, list[Counted]] = OrderedDict()
         self._in_traces = 0
 
     # --- spans ---
@@ -236,6 +175,10 @@ class Calls:
                 if below:
                     self._nested(call, place, below)
                     return
+            late = _around(call, place)
+            if late is not None:
+                self._late(call, place, late)
+                return
             end_ns = place.end_ns or time.time_ns()
             same = self._beside(call, place, start_ns)
             if same is not None:
@@ -244,11 +187,21 @@ class Calls:
                 self._duplicate(call, (same,))
                 place.below = [*(place.below or ()), same]
                 return
-            counted = _Counted(call, place.emitter, start_ns, end_ns)
+            counted = Counted(call, place.emitter, start_ns, end_ns)
             place.below = [counted] if place.below is None else [*place.below, counted]
+            place.told = counted
             self._remember(counted, place)
 
-    def _duplicate(self, call: ModelCall, counted: Sequence[_Counted]) -> None:
+    def _late(self, call: ModelCall, place: Place, counted: Counted) -> None:
+        """The span around ended first, as with streams, and told of the call, perhaps not what it used."""
+        counted.emitters.append(place.emitter)
+        if counted.usage is None and call.usage is not None and not counted.spanless:
+            call.counted, call.takes_back = call.usage, int(not counted.failed)
+            counted.usage = call.usage
+        else:
+            self._duplicate(call, (counted,))
+
+    def _duplicate(self, call: ModelCall, counted: Sequence[Counted]) -> None:
         if all(each.spanless for each in counted):
             call.spent, call.findings = True, counted[0].findings
             for each in counted:
@@ -258,7 +211,7 @@ class Calls:
         if call.digest is not None and not any(each.digested for each in counted):
             call.shows_prompt = counted[0].digested = True
 
-    def _nested(self, call: ModelCall, place: Place, below: list[_Counted]) -> None:
+    def _nested(self, call: ModelCall, place: Place, below: list[Counted]) -> None:
         for counted in below:
             counted.emitters.append(place.emitter)
         rest = None
@@ -270,17 +223,17 @@ class Calls:
                     counted.usage = call.usage
                 return
             if not any(_same_answer(call, each) for each in below):
-                rest = _rest(call.usage, below)
+                rest = rest_of(call.usage, [each.usage for each in below if each.usage is not None])
         if rest is None:
             self._duplicate(call, below)
         else:
             call.counted = rest
             call.flags = (*call.flags, "nested_rest")
-            own = _Counted(call, place.emitter, 0, 0)
+            own = Counted(call, place.emitter, 0, 0)
             own.usage = rest
             (place.below if place.below is not None else below).append(own)
 
-    def _beside(self, call: ModelCall, place: Place, start_ns: int) -> _Counted | None:
+    def _beside(self, call: ModelCall, place: Place, start_ns: int) -> Counted | None:
         emitter = place.emitter
         if call.response_id is not None:
             found = self._by_id.get(call.response_id)
@@ -298,7 +251,7 @@ class Calls:
                 return counted
         return None
 
-    def _remember(self, counted: _Counted, place: Place) -> None:
+    def _remember(self, counted: Counted, place: Place) -> None:
         if counted.response_id:
             self._by_id[counted.response_id] = counted
             if len(self._by_id) > _MAX_IDS:
@@ -318,16 +271,35 @@ class Calls:
             self._in_traces -= len(traces.popitem(last=False)[1])
 
 
+def _around(call: ModelCall, place: Place) -> Counted | None:
+    """What an ended span around this one has told of the same call."""
+    around = place.parent
+    while around is not None:
+        told = around.told
+        if (
+            told is not None
+            and not around.open
+            and place.emitter not in told.emitters
+            and told.embeds == _embeds(call)
+            and (_equal(call, told) or None in (call.usage, told.usage))
+            and not (call.response_id and told.response_id and call.response_id != told.response_id)
+            and _related(_models(call), told.models)
+        ):
+            return told
+        around = around.parent
+    return None
+
+
 def _embeds(call: ModelCall) -> bool:
     """Embeddings that are made for an answer are no part of its usage."""
     return call.operation == "embeddings"
 
 
-def _same_answer(call: ModelCall, counted: _Counted) -> bool:
+def _same_answer(call: ModelCall, counted: Counted) -> bool:
     return call.response_id is not None and call.response_id == counted.response_id
 
 
-def _same(call: ModelCall, counted: _Counted, start_ns: int) -> bool:
+def _same(call: ModelCall, counted: Counted, start_ns: int) -> bool:
     """Whether a span tells of a counted call of the same trace."""
     if call.response_id and counted.response_id:
         return call.response_id == counted.response_id
@@ -341,7 +313,7 @@ def _same(call: ModelCall, counted: _Counted, start_ns: int) -> bool:
     return some and ours[0] <= theirs[0] and ours[1] <= theirs[1] and _related(_models(call), counted.models)
 
 
-def _equal(call: ModelCall, counted: _Counted) -> bool:
+def _equal(call: ModelCall, counted: Counted) -> bool:
     if call.response_id and counted.response_id and call.response_id != counted.response_id:
         return False
     if (call.usage is None) != (counted.usage is None):
@@ -365,23 +337,3 @@ def _models(call: ModelCall) -> tuple[str, ...]:
 def _related(ours: Iterable[str], theirs: tuple[str, ...]) -> bool:
     """Whether one name of a model is another one's beginning, as `gpt-4o` is of a dated name."""
     return any(one.startswith(other) or other.startswith(one) for one in ours for other in theirs)
-
-
-_PARTS = ("cache_read_input_tokens", "cache_write_input_tokens")
-
-
-def _rest(usage: Usage, below: list[_Counted]) -> Usage | None:
-    """What calls inside do not explain; None if they explain all of it."""
-    known = [each.usage for each in below if each.usage is not None]
-    sent = (usage.input_tokens or 0) - sum(each.input_tokens or 0 for each in known)
-    received = (usage.output_tokens or 0) - sum(each.output_tokens or 0 for each in known)
-    if sent <= 0 and received <= 0:
-        return None
-    rest = Usage(max(sent, 0), max(received, 0))
-    for field in _PARTS:
-        part = (getattr(usage, field) or 0) - sum(getattr(each, field) or 0 for each in known)
-        part = min(max(part, 0), sent)
-        if part > 0:
-            setattr(rest, field, part)
-            sent -= part
-    return rest
