@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from otel_agentops.records import ModelCall, Usage
+    from otel_agentops.records import ModelCall
 
 __all__ = ["silent_failures"]
 
@@ -27,6 +27,7 @@ _REASONS = {
     "guardrail_intervened": "content_filtered",
 }
 """What providers give as the reason for the end of an answer, in lower case."""
+_USUAL = frozenset({"stop", "end_turn", "tool_calls", "tool_use", "STOP"})
 _INFERENCE = frozenset({"chat", "text_completion", "generate_content"})
 
 
@@ -35,14 +36,10 @@ def silent_failures(call: ModelCall) -> tuple[str, ...]:
     if call.operation not in _INFERENCE or call.ending != "complete":
         return ()
     for reason in call.finish_reasons or ():
-        kind = _REASONS.get(reason) or _REASONS.get(reason.lower())
-        if kind is not None:
+        if reason not in _USUAL and (kind := _REASONS.get(reason.lower())) is not None:
             return (kind,)
-    return ("empty_output",) if _empty(call.usage) else ()
-
-
-def _empty(usage: Usage | None) -> bool:
-    """Whether nothing came back that the program could use; reasoning alone is nothing."""
+    usage = call.usage
     if usage is None or usage.output_tokens is None:
-        return False
-    return usage.output_tokens <= (usage.reasoning_output_tokens or 0)
+        return ()
+    # nothing came back that the program could use; reasoning alone is nothing
+    return ("empty_output",) if usage.output_tokens <= (usage.reasoning_output_tokens or 0) else ()

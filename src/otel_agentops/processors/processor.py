@@ -73,7 +73,7 @@ class AgentOpsSpanProcessor(SpanProcessor):
             if scope is not None:
                 place.scope = scope
                 recorder.scopes.remember(span_id, scope)
-                if recorder.complete_spans:
+                if recorder.complete_spans and scope.stamps:
                     _stamp(span, scope.stamps)
             elif recorder.stamps_outside:
                 _stamp(span, recorder.outside(get_current() if parent_context is None else parent_context))
@@ -96,12 +96,11 @@ class AgentOpsSpanProcessor(SpanProcessor):
 
 
 def _stamp(span: Span, stamps: Mapping[str, Any]) -> None:
-    if not stamps:
-        return
     known = attributes_of(span)
     if own.CONVERSATION_ID in stamps or not stamps.keys().isdisjoint(known):
         stamps = {name: stamps[name] for name in stamps if name not in known and name not in _NOT_STAMPED}
-    span.set_attributes(stamps)
+    if stamps:
+        span.set_attributes(stamps)
 
 
 def _account(place: Place, span: Span, end_time: int | None) -> None:
