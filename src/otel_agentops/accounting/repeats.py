@@ -90,8 +90,11 @@ def look(history: History, places: Sequence[int], limits: Mapping[str, int]) -> 
         limits: Finding -> how often is too often; 0 is never.
     """
     token = history.seen(places[-1]).token
-    single = _tool if is_tool(token) else _prompt
-    return _cycle(history, places, limits["cycle"]) or single(history, places, limits)
+    past = _Past(history, places)
+    noticed = _cycle(past, limits["cycle"])
+    if noticed is None:
+        noticed = _tool(past, limits) if is_tool(token) else _prompt(history, places, limits)
+    return noticed
 
 
 def look_back(history: History, places: Sequence[int], limit: int) -> Noticed | None:
@@ -110,9 +113,8 @@ def look_back(history: History, places: Sequence[int], limit: int) -> Noticed | 
         count += 1
     if not limit or count < limit or not last.outcome & FAILED:
         return None
-    if is_tool(last.token) and not any(
-        _Region(history, places[-rounds]).nothing_new for rounds in _rounds(limit, count)
-    ):
+    past = _Past(history, places)
+    if is_tool(last.token) and not any(past.region(each).nothing_new for each in _rounds(limit, count)):
         return None  # it fails, but not for lack of other attempts
     return Noticed("retry_storm", count, places[-count], frozenset((last.token,)))
 
@@ -138,20 +140,20 @@ def _prompt(history: History, places: Sequence[int], limits: Mapping[str, int]) 
     return Noticed("repeated_prompt", count, first, frozenset((token,)))
 
 
-def _tool(history: History, places: Sequence[int], limits: Mapping[str, int]) -> Noticed | None:
-    limit = limits["repeated_tool_call"]
+def _tool(past: _Past, limits: Mapping[str, int]) -> Noticed | None:
+    history, places, limit = past.history, past.places, limits["repeated_tool_call"]
     if not limit or len(places) < limit:
         return None
     if len(places) > 1 and history.seen(places[-2]).outcome & FAILED:
         return None  # failing alike is a finding of its own
     count = _same_results(history, places)
     for rounds in _rounds(limit, count):
-        region = _Region(history, places[-rounds])
+        region = past.region(rounds)
         if region.nothing_new and region.orderly:
             return Noticed("repeated_tool_call", count, places[-count], region.round_tokens)
     many = limit * _WHATEVER_COMES
     if len(places) >= many:
-        region = _Region(history, places[-many], results=False)
+        region = past.region(many, results=False)
         if region.nothing_new:
             return Noticed("repeated_tool_call", len(places), places[0], region.round_tokens)
     return None
@@ -168,21 +170,59 @@ def _same_results(history: History, places: Sequence[int]) -> int:
     return count
 
 
-def _cycle(history: History, places: Sequence[int], limit: int) -> Noticed | None:
+def _cycle(past: _Past, limit: int) -> Noticed | None:
     """Whether two to eight steps were there several times by now, in the same order."""
+    places = past.places
     if not limit or len(places) < limit:
         return None
     recent = places[-limit - _ROUNDS :]
     if recent[-1] - recent[0] == len(recent) - 1:
         return None  # nothing but this one step
     for rounds in _rounds(limit, len(places)):
-        region = _Region(history, places[-rounds])
+        region = past.region(rounds)
         members = {step for step in region.after if step in region.old}
         if 2 <= len(members) <= _LONGEST and region.nothing_new and region.orderly:
             often = sum(1 for step in members if region.times[step] >= limit)
             if often >= max(2, _COMPLETE * len(members)):
                 return Noticed("cycle", rounds, places[-rounds], region.round_tokens)
     return None
+
+
+class _Past:
+    """What several looks at the same steps have in common.
+
+    Args:
+        history: Of this agent.
+        places: Numbers of all steps like the last one, that one last.
+    """
+
+    __slots__ = ("_known", "_regions", "history", "places")
+
+    def __init__(self, history: History, places: Sequence[int]) -> None:
+        self.history = history
+        self.places = places
+        self._regions: dict[tuple[int, bool], _Region] = {}
+        self._known: dict[bool, tuple[int, list[tuple[int, int]]]] = {}
+
+    def region(self, rounds: int, results: bool = True) -> _Region:
+        """From so many of these steps back, the last one included, to the end."""
+        found = self._regions.get((rounds, results))
+        if found is None:
+            first = self.places[-rounds]
+            begin = max(self.history.first, first - _CONTEXT)
+            # more rounds are mostly asked for next
+            most = min(rounds + _ROUNDS, len(self.places))
+            widest = max(self.history.first, self.places[-most] - _CONTEXT)
+            steps = self._since(begin, widest, results)
+            found = _Region(steps, first - begin, first < self.history.turn)
+            self._regions[rounds, results] = found
+        return found
+
+    def _since(self, begin: int, widest: int, results: bool) -> list[tuple[int, int]]:
+        known = self._known.get(results)
+        if known is None or known[0] > begin:
+            known = self._known[results] = widest, _identities(self.history, widest, results)
+        return known[1][begin - known[0] :]
 
 
 class _Region:
@@ -195,20 +235,16 @@ class _Region:
         tokens: What each step stands for.
     """
 
-    __slots__ = ("_between_turns", "_steps", "_visits", "after", "old", "times", "tokens")
+    __slots__ = ("_between_turns", "_orderly", "_steps", "after", "old", "times", "tokens")
 
-    def __init__(self, history: History, first: int, results: bool = True) -> None:
-        begin = max(history.first, first - _CONTEXT)
-        steps = _identities(history, begin, results)
+    def __init__(self, steps: list[tuple[int, int]], first: int, between_turns: bool) -> None:
         self.tokens = dict(steps)
-        self.times = Counter(step for step, _ in steps)
-        self.old = frozenset(step for step, _ in steps[first - begin :] if self.times[step] > 1)
-        self.after = [
-            step for step, token in steps[first - begin + 1 :] if is_tool(token) or step in self.old
-        ]
-        self._steps = [step for step, token in steps if is_tool(token) or self.times[step] > 1]
-        self._visits = self.after.count(self.after[-1]) if self.after else 0
-        self._between_turns = first < history.turn
+        self.times = times = Counter([step for step, _ in steps])
+        self.old = old = frozenset([step for step, _ in steps[first:] if times[step] > 1])
+        self.after = [step for step, token in steps[first + 1 :] if token & 1 or step in old]
+        self._steps = [step for step, _ in steps if times[step] > 1]
+        self._between_turns = between_turns
+        self._orderly: bool | None = None
 
     @property
     def round_tokens(self) -> frozenset[int]:
@@ -218,7 +254,7 @@ class _Region:
     @property
     def nothing_new(self) -> bool:
         """Whether the steps are, but for strays, old ones."""
-        old = sum(1 for step in self.after if step in self.old)
+        old = sum([step in self.old for step in self.after])
         if self._between_turns:
             return old >= len(self.after) * _REPEATED_BETWEEN_TURNS
         return old > len(self.after) * _REPEATED
@@ -226,10 +262,11 @@ class _Region:
     @property
     def orderly(self) -> bool:
         """Whether each round is short enough and the steps follow each other as they did before."""
-        rounds = max(1, self._visits)
-        if sum(1 for step in self.after if step in self.old) > _LONGEST * _ROOM * rounds:
-            return False
-        return _in_order([step for step in self._steps if self.times[step] > 1])
+        if self._orderly is None:
+            visits = self.after.count(self.after[-1]) if self.after else 1
+            few = sum([step in self.old for step in self.after]) <= _LONGEST * _ROOM * visits
+            self._orderly = few and _in_order(self._steps)
+        return self._orderly
 
 
 def _in_order(steps: list[int]) -> bool:
@@ -241,29 +278,38 @@ def _in_order(steps: list[int]) -> bool:
     since a loop may begin among steps that were taken in any order.
     """
     choices = len(set(steps)) + 1
+    chances = [known / choices for known in range(1, min(_FOLLOWERS, choices - 1) + 1)]
+    kept = [log(_KEEPS / chance) for chance in chances]
+    strayed = [log((1 - _KEEPS) / (1 - chance)) for chance in chances]
     followers: dict[int, list[int]] = {}
     whole = lately = 0.0
     for before, step in pairwise(steps):
-        known = followers.setdefault(before, [])
-        if known:
-            chance = len(known) / choices
-            weight = log(_KEEPS / chance) if step in known else log((1 - _KEEPS) / (1 - chance))
-            whole += weight
-            lately = max(0.0, lately + weight)
-        if step in known:
+        known = followers.get(before)
+        if known is None:
+            followers[before] = [step]
+            continue
+        found = step in known
+        weight = (kept if found else strayed)[len(known) - 1]
+        whole += weight
+        lately = max(0.0, lately + weight)
+        if found:
             known.remove(step)
+        elif len(known) == _FOLLOWERS:
+            del known[0]
         known.append(step)
-        del known[:-_FOLLOWERS]
     return whole >= (_LIKELY if choices > _TWO else 0) or lately >= _CERTAIN
 
 
 def _identities(history: History, begin: int, results: bool) -> list[tuple[int, int]]:
     """Steps as (identity, token); a running tool has the result of the last time, until it is known."""
+    if not results:
+        return [(token, token) for token, _, _, _ in history.since(begin)]
     last: dict[int, int] = {}
     steps: list[tuple[int, int]] = []
-    for seen in history.since(begin):
-        outcome = 0
-        if results and is_tool(seen.token):
-            outcome = last[seen.token] = seen.outcome or last.get(seen.token, 0)
-        steps.append((seen.token ^ (outcome << 20), seen.token))
+    for token, _, outcome, _ in history.since(begin):
+        if token & 1:
+            last[token] = known = outcome or last.get(token, 0)
+            steps.append((token ^ (known << 20), token))
+        else:
+            steps.append((token, token))
     return steps

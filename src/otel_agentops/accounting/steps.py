@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import struct
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["FAILED", "History", "Seen", "now"]
 
@@ -142,6 +145,6 @@ class History:
         packed = self._packed
         return Seen._make(_STEP.unpack_from(packed, len(packed) - _SIZE)) if packed else None
 
-    def since(self, number: int) -> list[Seen]:
-        """All steps from this one on."""
-        return [Seen._make(step) for step in _STEP.iter_unpack(self._packed[(number - self.first) * _SIZE :])]
+    def since(self, number: int) -> Iterator[tuple[int, int, int, int]]:
+        """All steps from this one on, as the fields of `Seen`."""
+        return _STEP.iter_unpack(self._packed[(number - self.first) * _SIZE :])
