@@ -63,7 +63,7 @@ def test_every_method_of_openai() -> None:
         for owner, name in [scenes.owner_of(method, prefix)]
     }
     targets = _present(registry.instrumentor("openai"))  # type: ignore[arg-type]  # it is one
-    assert len(targets) >= 6
+    assert len(targets) >= 4  # of older versions, some are only told of while they are switched on
     for target in targets:
         prefix, method = played[target]
         streams = STREAMS | RAW_STREAMS | (WAITING if prefix else set()) if method.stream else set()
