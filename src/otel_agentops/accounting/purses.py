@@ -210,22 +210,18 @@ class Budgets:
         purses = held[1] if held is not None else scope.purses if scope is not None else self.process
         if not purses or call.operation == "fetch_response":
             return
+        elsewhere = call.duplicate or call.spent
+        usd = call.cost.usd if call.cost is not None else None
         used = Amount(repeats=held[0].repeats if held is not None else 0)
-        priced = call.cost is not None and call.cost.usd is not None
-        if not (call.duplicate or call.spent):
-            usage = call.usage if call.counted is None else call.counted
-            if usage is not None:
-                used.tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0)
-            used.calls = int(call.counted is None)
-            if call.cost is not None and call.cost.usd is not None:
-                used.usd = call.cost.usd
+        if not elsewhere:
+            _use(used, call, usd)
         with self._lock:
             self._spend(call, purses, used)
             self._estimates.learn(call)
             over = [
                 (purse, limit) for purse in purses if not purse.told and (limit := purse.over) is not None
             ]
-        if not priced and not (call.duplicate or call.spent) and not free_failure(call):
+        if usd is None and not elsewhere and not free_failure(call):
             self._unpriced(call, purses)
         for purse, limit in over:
             self._beyond(purse, limit, scope, stoppable=held is not None)
@@ -314,6 +310,16 @@ def _copy(spent: Amount) -> Amount:
     copy = Amount()
     copy.add(spent)
     return copy
+
+
+def _use(used: Amount, call: ModelCall, usd: Decimal | None) -> None:
+    """Note what an ended call used that is counted here."""
+    usage = call.usage if call.counted is None else call.counted
+    if usage is not None:
+        used.tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0)
+    used.calls = int(call.counted is None)
+    if usd is not None:
+        used.usd = usd
 
 
 def _repeats(record: Record) -> int:

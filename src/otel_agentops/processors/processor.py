@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import ReadableSpan, Span
 
-    from otel_agentops.accounting import Scope
     from otel_agentops.records import ModelCall, ToolCall
     from otel_agentops.spans import Recorder
 
@@ -109,8 +108,7 @@ def _account(place: Place, span: Span, end_time: int | None) -> None:
     if recorder is None:
         return
     recorder.calls.ending(place.span_id)
-    scope = place.scope
-    if scope is not None:
+    if place.scope is not None:
         recorder.scopes.forget(place.span_id)
     attributes = attributes_of(span)
     heard = place.heard or place.inner or place.gate
@@ -120,52 +118,45 @@ def _account(place: Place, span: Span, end_time: int | None) -> None:
         place.open = False
         return
     try:
-        _settle(recorder, span, attributes, scope, place, end_time)
+        _settle(recorder, span, attributes, place, end_time)
     finally:
         if recorder.cleans_spans:
             clean_span(span, attributes, recorder.encoder.redactor)
 
 
 def _settle(
-    recorder: Recorder,
-    span: Span,
-    attributes: dict[str, Any],
-    scope: Scope | None,
-    place: Place,
-    end_time: int | None,
+    recorder: Recorder, span: Span, attributes: dict[str, Any], place: Place, end_time: int | None
 ) -> None:
-    told = attributes
-    if place.heard:
-        told = {**place.heard, **attributes}
+    told = {**place.heard, **attributes} if place.heard else attributes
     call, inner = _call_of(span, told, place), place.inner
     if place.gate is not None:
         inner = place.gate.tell(place, call is not None, place.span_id) or inner
     if call is not None and not recorder.calls.unsent(place):
         place.end_ns = end_time or 0
-        if inner is not None:
-            learn(call, inner)
-        if call.digest is None and (prompt := place.said or prompt_of(told)):
-            call.digest = digest(recorder.digest_key, *prompt)
-        _count(recorder, span, call, attributes, scope, place)
+        _complete(recorder, call, inner, told, place)
+        recorder.account(call, place.scope, span.start_time or 0)
+        write(span, recorder.encoder.foreign(call, attributes, recorder.complete_spans), attributes)
     elif (tool := _tool_of(recorder, span, told)) is not None:
-        _look(recorder, span, tool, attributes, scope, place)
+        _look(recorder, span, tool, attributes, place)
     elif inner is not None and inner.ending is not None:
         inner.place = place
-        recorder.account(inner, scope, span.start_time or 0)
+        recorder.account(inner, place.scope, span.start_time or 0)
     boundary = place.below is not None and call is None and is_boundary(attributes)
     recorder.calls.leave(place, boundary)
 
 
-def _count(
-    recorder: Recorder, span: Span, call: ModelCall, known: dict[str, Any], scope: Scope | None, place: Place
+def _complete(
+    recorder: Recorder, call: ModelCall, inner: ModelCall | None, told: dict[str, Any], place: Place
 ) -> None:
-    call.place = place
-    call.span_id, call.trace_id = place.span_id, place.trace_id
+    """What is known of a call besides what its span is read for."""
+    if inner is not None:
+        learn(call, inner)
+    if call.digest is None and (prompt := place.said or prompt_of(told)):
+        call.digest = digest(recorder.digest_key, *prompt)
     if call.finish_reasons is None:
-        call.finish_reasons = reasons_of(known)
+        call.finish_reasons = reasons_of(told)
+    call.place, call.span_id, call.trace_id = place, place.span_id, place.trace_id
     place.counted, place.answered = True, call.usage is not None
-    recorder.account(call, scope, span.start_time or 0)
-    write(span, recorder.encoder.foreign(call, known, recorder.complete_spans), known)
 
 
 def _call_of(span: Span, told: dict[str, Any], place: Place) -> ModelCall | None:
@@ -180,16 +171,9 @@ def _tool_of(recorder: Recorder, span: Span, attributes: dict[str, Any]) -> Tool
     return tool_call(attributes, span.name, failed, recorder.digest_key)
 
 
-def _look(
-    recorder: Recorder,
-    span: Span,
-    tool: ToolCall,
-    attributes: dict[str, Any],
-    scope: Scope | None,
-    place: Place,
-) -> None:
+def _look(recorder: Recorder, span: Span, tool: ToolCall, attributes: dict[str, Any], place: Place) -> None:
     """Look whether a tool is called in vain."""
-    recorder.watcher.foreign_tool(tool, scope, span.start_time or 0, place.span_id, place.trace_id)
+    recorder.watcher.foreign_tool(tool, place.scope, span.start_time or 0, place.span_id, place.trace_id)
     if tool.findings:
         found: dict[str, Any] = {}
         recorder.encoder.findings(tool.findings, found)
