@@ -90,7 +90,7 @@ def model_call(attributes: Mapping[str, Any], scope: str = "") -> ModelCall | No
     if operation is None:
         return None
     reading = _Reading(attributes)
-    call = ModelCall(operation=operation)
+    call = ModelCall(None, None, operation)
     vars(call).update(reading.texts)
     call.provider, named = _provider(attributes)
     if call.provider is None and named:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from otel_agentops.accounting.ledger import Entry, Ledger, OwnCalls, post
 from otel_agentops.failsafe import warn_once
+from otel_agentops.semconv import own
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,6 +30,9 @@ __all__ = ["Scope", "Scopes"]
 _MAX_SPANS = 100_000
 """Live spans that are remembered; beyond it the oldest are forgotten (they were never ended)."""
 
+_OURS_ALONE = frozenset({own.CONVERSATION_ID})
+"""Stamps that only our own spans carry: the conventions define them for few operations."""
+
 _FAILED_TOOLS = 32
 """Names of failed tools that a scope remembers."""
 
@@ -42,7 +46,8 @@ class Scope:
         kind: `session`, `agent`, `operation`, `tool` or `retrieval`.
         parent: The scope it was opened in; None for an outermost one.
         ledger: Totals of what ran inside.
-        stamps: Attributes that every span started inside is given.
+        stamps: Attributes that every span of ours started inside is given.
+        marks: Those of them that spans of others are given.
         open: Whether it has not ended yet; a closed scope takes nothing any more.
         span: Its span; None until `Scopes.opened`.
         span_id: Id of that span; 0 where there is no SDK.
@@ -66,6 +71,7 @@ class Scope:
         "kind",
         "lane",
         "ledger",
+        "marks",
         "open",
         "outer_span_id",
         "own",
@@ -88,6 +94,7 @@ class Scope:
         own = dict(parent.stamps) if parent is not None else {}
         own.update(stamps)
         self.stamps: dict[str, Any] = own
+        self.marks = own if _OURS_ALONE.isdisjoint(own) else {k: own[k] for k in own if k not in _OURS_ALONE}
         self.open = True
         self.span: Span | None = None
         self.span_id = 0

@@ -23,7 +23,7 @@ from otel_agentops.processors.room import is_full
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import Span
 
-__all__ = ["attributes_of", "before_end"]
+__all__ = ["attributes_of", "before_end", "copy_of"]
 
 _HOOK = "_otel_agentops_hook"
 _SEEN = "_otel_agentops_seen"
@@ -61,13 +61,18 @@ def before_end(span: Span, hook: Hook[T], known: T) -> None:
 
 def attributes_of(span: Span) -> dict[str, Any]:
     """What the emitter wrote on a span, also what the SDK had to throw out of what decides the price."""
-    found: Any = span.attributes
-    try:  # a copy in one go: reading through the SDK's mapping costs a call for each attribute
-        attributes: dict[str, Any] = found.copy()
-    except AttributeError:
-        attributes = dict(found or {})
+    attributes = copy_of(span)
     members = vars(span)
     return {**members[_SEEN], **attributes} if _SEEN in members else attributes
+
+
+def copy_of(span: Span) -> dict[str, Any]:
+    """What is on a span now."""
+    found: Any = span.attributes
+    try:  # in one go: reading through the SDK's mapping costs a call for each attribute
+        return found.copy()  # type: ignore[no-any-return]  # a dict
+    except AttributeError:
+        return dict(found or {})
 
 
 def _keep(span: Any, more: Any) -> None:

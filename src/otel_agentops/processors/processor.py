@@ -22,9 +22,8 @@ from otel_agentops.accounting import (
 )
 from otel_agentops.failsafe import swallowed
 from otel_agentops.processors.content import clean_span
-from otel_agentops.processors.ending import attributes_of, before_end
+from otel_agentops.processors.ending import attributes_of, before_end, copy_of
 from otel_agentops.processors.room import write
-from otel_agentops.semconv import own
 from otel_agentops.spans import SCOPE_NAME, current, drain, gate_around
 
 if TYPE_CHECKING:
@@ -37,9 +36,6 @@ if TYPE_CHECKING:
     from otel_agentops.spans import Recorder
 
 __all__ = ["AgentOpsSpanProcessor"]
-
-_NOT_STAMPED = frozenset({own.CONVERSATION_ID})
-"""Stamps that only our own spans carry: the conventions define them for few operations."""
 
 
 class AgentOpsSpanProcessor(SpanProcessor):
@@ -72,8 +68,8 @@ class AgentOpsSpanProcessor(SpanProcessor):
             if scope is not None:
                 place.scope = scope
                 recorder.scopes.remember(span_id, scope)
-                if recorder.complete_spans and scope.stamps:
-                    _stamp(span, scope.stamps)
+                if recorder.complete_spans and scope.marks:
+                    _stamp(span, scope.marks)
             elif recorder.stamps_outside:
                 _stamp(span, recorder.outside(get_current() if parent_context is None else parent_context))
             if (gate := gate_around()) is not None:
@@ -95,9 +91,9 @@ class AgentOpsSpanProcessor(SpanProcessor):
 
 
 def _stamp(span: Span, stamps: Mapping[str, Any]) -> None:
-    known = attributes_of(span)
-    if own.CONVERSATION_ID in stamps or not stamps.keys().isdisjoint(known):
-        stamps = {name: stamps[name] for name in stamps if name not in known and name not in _NOT_STAMPED}
+    known = copy_of(span)
+    if not known.keys().isdisjoint(stamps):
+        stamps = {name: stamps[name] for name in stamps if name not in known}
     if stamps:
         span.set_attributes(stamps)
 
