@@ -32,7 +32,7 @@ GATE = "otel_agentops.gate"
 _MAX_SPANS = 100_000
 _MAX_COUNTED = 8_192
 _MAX_IDS = 4_096
-_PER_TRACE = 32
+_PER_TRACE = 1_024
 _BELOW = 64
 
 _lock = RLock()
@@ -263,6 +263,7 @@ class Calls:
             traces[trace_id] = [counted]
         else:
             recent.append(counted)
+            traces.move_to_end(trace_id)
             if len(recent) > _PER_TRACE:
                 del recent[0]
                 return

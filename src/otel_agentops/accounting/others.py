@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from otel_agentops.accounting.digest import digest_of_arguments
@@ -73,7 +74,7 @@ def was_refused(call: ModelCall, message: str | None, events: Iterable[Any]) -> 
     """
     if call.error_type is not None and call.error_type.endswith(_REFUSALS):
         return True
-    if message is not None and any(words in message for words in _SAID):
+    if message is not None and _SAID.search(message):
         return True
     return any(
         str((each.attributes or {}).get("exception.type", "")).endswith(_REFUSALS)
@@ -83,8 +84,8 @@ def was_refused(call: ModelCall, message: str | None, events: Iterable[Any]) -> 
 
 
 _REFUSALS = ("BudgetExceeded", "LoopDetected")
-_SAID = ("does not allow this call: ", "the call was stopped: ")
-"""Words of their messages."""
+_SAID = re.compile(r"\bthe budget of .{1,200} does not allow this call: |\bthe call was stopped: \w+ \(")
+"""How their messages begin, perhaps behind the name of the exception."""
 
 
 def reasons_of(attributes: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -111,9 +111,12 @@ class History:
             _REST.pack_into(self._packed, at + _TOKEN.size, span_id, outcome, ended)
 
     def drop(self, number: int) -> None:
-        """A step was noted that is not made after all; only the last one can be dropped."""
+        """A step was noted that is not made after all."""
+        at = (number - self.first) * _SIZE
         if number == self.first + len(self) - 1:
             del self._packed[-_SIZE:]
+        elif at >= 0:  # others came after it: it becomes a step that nobody makes
+            _STEP.pack_into(self._packed, at, 0, 0, 0, now())
 
     def lacks(self, token: int) -> bool:
         """Whether there is certainly no step with this token; quick, and false where it would take long."""

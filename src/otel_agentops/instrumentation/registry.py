@@ -162,13 +162,19 @@ _ALL = frozenset({"all", "*"})
 def _gated(gate: tuple[str, ...], strict: bool) -> list[str]:
     if not gate:
         return []
-    able = [name for name in sorted(_nameable()) if isinstance(instrumentor(name), Gateable)]
+    able = [name for name in sorted(_nameable()) if _gateable(name)]
     if not _ALL.isdisjoint(gate):
         return able
     for name in gate:
         if name not in able:
             _unknown("gate", name, [*able, "all"], strict)
     return [name for name in gate if name in able]
+
+
+def _gateable(name: str) -> bool:
+    with failsafe(f"loading the instrumentor {name}"):  # somebody's may be broken
+        return isinstance(instrumentor(name), Gateable)
+    return False
 
 
 def _unknown(setting: str, name: str, known: Iterable[str], strict: bool) -> None:

@@ -23,7 +23,7 @@ from otel_agentops.processors.room import is_full
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import Span
 
-__all__ = ["attributes_of", "before_end", "copy_of"]
+__all__ = ["attributes_of", "before_end", "copy_of", "has_hook"]
 
 _HOOK = "_otel_agentops_hook"
 _SEEN = "_otel_agentops_seen"
@@ -42,8 +42,7 @@ def before_end(span: Span, hook: Hook[T], known: T) -> None:
 
     Args:
         span: A span that is just starting.
-        hook: Run once, on the thread that ends the span; what it raises is swallowed. Two processors of
-            ours on one provider are one.
+        hook: Run once, on the thread that ends the span; what it raises is swallowed.
         known: What the hook is to know of the span.
     """
     members = vars(span)
@@ -57,6 +56,11 @@ def before_end(span: Span, hook: Hook[T], known: T) -> None:
     if ours is not kind:
         span.__class__ = ours
     members[_HOOK] = hook, known
+
+
+def has_hook(span: Span) -> bool:
+    """Whether a processor of ours has seen the span already: two on one provider are one."""
+    return hasattr(span, _HOOK)
 
 
 def attributes_of(span: Span) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from otel_agentops.accounting import (
 )
 from otel_agentops.failsafe import swallowed
 from otel_agentops.processors.content import clean_span
-from otel_agentops.processors.ending import attributes_of, before_end, copy_of
+from otel_agentops.processors.ending import attributes_of, before_end, copy_of, has_hook
 from otel_agentops.processors.room import write
 from otel_agentops.spans import SCOPE_NAME, current, drain, gate_around
 
@@ -57,7 +57,7 @@ class AgentOpsSpanProcessor(SpanProcessor):
         try:
             recorder, emitter = current(), span.instrumentation_scope
             name = emitter.name if emitter is not None else ""
-            if recorder is None or name == SCOPE_NAME:
+            if recorder is None or name == SCOPE_NAME or has_hook(span):
                 return
             # the span's own word, since concurrent processors run on threads without its context
             parent, context = span.parent, span.get_span_context()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from decimal import Decimal
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet, ref
 
@@ -82,11 +82,11 @@ class Sums:
     """The sums of one meter provider; they go on when the library is switched off and on again."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = RLock()  # a signal handler may collect meanwhile
         self._cost = _Series(COST)
         self._unpriced = _Series(UNPRICED)
         self._duplicates = _Series(DUPLICATES)
-        self._known_later = 0
+        self._known_later: dict[Key, int] = {}
         self._waiting: deque[tuple[Any, float, dict[str, Any], Any]] = deque()
         _all.add(self)
 
@@ -136,7 +136,8 @@ class Sums:
         usd = cost.usd if cost is not None else None
         models = call.provider or "_OTHER", call.request_model, call.response_model
         with self._lock:
-            self._known_later += call.takes_back
+            if call.takes_back and len(self._known_later) < MOST_SERIES:
+                self._known_later[models] = self._known_later.get(models, 0) + call.takes_back
             if usd is not None and cost is not None:
                 agent = scope.stamps.get(own.AGENT_NAME) if scope is not None else None
                 self._cost.add((*models, agent, cost.source), usd)
@@ -145,8 +146,11 @@ class Sums:
 
     def _miss(self, key: Key) -> None:
         """Count a call without a price, unless one that was counted got its price since."""
-        if self._known_later:
-            self._known_later -= 1
+        later = self._known_later.get(key[:3], 0)
+        if later > 1:
+            self._known_later[key[:3]] = later - 1
+        elif later:
+            del self._known_later[key[:3]]
         else:
             self._unpriced.add(key, 1)
 
@@ -164,8 +168,9 @@ class Sums:
 
     def forget_parent(self) -> None:
         """In the child of a fork: what the parent counted, the parent tells."""
-        self._lock = Lock()
+        self._lock = RLock()
         self._waiting.clear()
+        self._known_later.clear()
         for series in (self._cost, self._unpriced, self._duplicates):
             series.sums.clear()
 
