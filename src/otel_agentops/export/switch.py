@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace import SpanProcessor
@@ -38,7 +39,8 @@ class Switch(SpanProcessor):
         """Pass on; a failing destination must not keep the span from the next one."""
         if self._forked:  # the first in this child: its exit will need threads that it must have before
             self._forked = False
-            with failsafe("starting threads in a child process"):
+            # where the interpreter is ending none can be had, and whoever needs one does the work itself
+            with failsafe("starting threads in a child process"), suppress(RuntimeError):
                 self._wake()
         for target in self.targets:
             try:
