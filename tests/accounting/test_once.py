@@ -27,6 +27,8 @@ class Live:
         place.end_ns = end
         if call is not None:
             self.calls.count(call, place, self.start)
+            if not call.duplicate:
+                place.booked(priced=False, unpriced=call.usage is None and call.error_type is None)
         self.calls.leave(place, boundary)
         return call
 
@@ -251,3 +253,12 @@ def test_another_call_after_the_one_around_is_another(calls: Calls) -> None:
         found = inner.end(more)
         assert found is not None
         assert not found.duplicate
+
+
+def test_many_parallel_calls_of_two_emitters(calls: Calls) -> None:
+    """Two hundred calls at once whose two spans lie beside each other are two hundred calls."""
+    first = [Live(calls, "sdk") for _ in range(200)]
+    second = [Live(calls, "vendor") for _ in range(200)]
+    found = [each.end(chat(answer=f"a{n}")) for n, each in enumerate(first)]
+    found += [each.end(chat(sent=1000, model="m")) for each in second]
+    assert sum(not call.duplicate for call in found if call) == 200

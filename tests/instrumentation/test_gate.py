@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 import otel_agentops as ao
 from otel_agentops.config import ConfigError
+from otel_agentops.instrumentation import anthropic
 from otel_agentops.spans import current
 from otel_agentops.testing import Captured, capture
 from support.replay import ReplayServer, client_kwargs, load_exchanges
@@ -309,3 +310,72 @@ def test_a_span_that_follows_the_stream(gated: Captured, client: openai.OpenAI) 
         client._client.send = send  # type: ignore[method-assign]
     assert "otel_agentops.input.digest" in (gated.span("theirs").attributes or {})
     assert (session.total.input_tokens, session.total.output_tokens) == (12, 5)
+
+
+def test_a_stream_that_is_closed_counts_as_a_call(gated: Captured, client: openai.OpenAI) -> None:
+    """Nobody knows what it used, and the budget of calls stops the next one all the same."""
+    with ao.session("s", budget=ao.Budget(calls=2)) as session:
+        for _ in range(2):
+            stream = client.chat.completions.create(**STREAM.request)  # type: ignore[arg-type]
+            next(iter(stream))
+            stream.close()
+        with pytest.raises(ao.BudgetExceeded):
+            client.chat.completions.create(**STREAM.request)  # type: ignore[arg-type]
+        assert (session.total.model_calls, session.total.unpriced_calls) == (2, 2)
+
+
+def test_what_anthropic_bills_besides_tokens() -> None:
+    """What is cached for an hour, searches and the tier decide the price of a call that is only checked."""
+    target = anthropic.INSTRUMENTOR.targets[0]
+    call = target.request(None, {"model": "claude-sonnet-4-5", "max_tokens": 100}, False)
+    target.response(
+        call,
+        {
+            "id": "msg_1",
+            "model": "claude-sonnet-4-5-20250929",
+            "stop_reason": "end_turn",
+            "usage": {
+                "input_tokens": 10,
+                "output_tokens": 20,
+                "cache_creation_input_tokens": 300,
+                "cache_creation": {"ephemeral_5m_input_tokens": 100, "ephemeral_1h_input_tokens": 200},
+                "server_tool_use": {"web_search_requests": 3},
+                "service_tier": "priority",
+            },
+        },
+    )
+    assert call.usage == ao.Usage(
+        input_tokens=310,
+        output_tokens=20,
+        cache_write_input_tokens=300,
+        cache_write_1h_input_tokens=200,
+        web_searches=3,
+    )
+    assert call.service_tier == "priority"
+
+
+def test_two_processors_of_ours_are_one(gated: Captured, client: openai.OpenAI) -> None:
+    """A call with a span inside that is no call is counted once, and holds nothing of the budget any more."""
+    gated.provider.add_span_processor(ao.AgentOpsSpanProcessor())
+    tracer = gated.provider.get_tracer("http")
+    with (
+        openai.OpenAI(
+            api_key="none", base_url=client.base_url, max_retries=0, http_client=_Traced(tracer)
+        ) as traced,
+        ao.session("s", budget=ao.Budget(calls=5)) as session,
+    ):
+        traced.chat.completions.create(**CHAT.request)  # type: ignore[arg-type]
+        assert session.total.model_calls == 1
+        assert session.remaining == {"calls": 4}
+
+
+class _Traced(openai.DefaultHttpxClient):
+    """An HTTP client with a span around each request."""
+
+    def __init__(self, tracer: trace.Tracer) -> None:
+        super().__init__()
+        self._own_tracer = tracer
+
+    def send(self, *args: Any, **options: Any) -> Any:
+        with self._own_tracer.start_as_current_span("POST"):
+            return super().send(*args, **options)

@@ -314,3 +314,28 @@ assert names == ["call", "invoke_agent a", "invoke_workflow s"]
 assert exporter.get_finished_spans()[0].attributes["gen_ai.usage.cost"] > 0
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_cost_that_was_known_without_usage_is_no_second_one() -> None:
+    """A hook prices each call; the outer span of the call tells its tokens, and nothing more is to pay."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    ao.init(
+        tracer_provider=trace.NoOpTracerProvider(),
+        auto_session=False,
+        instrument=[],
+        price_hook=lambda _call: Decimal("0.01"),
+    )
+    provider.add_span_processor(ao.AgentOpsSpanProcessor())
+    outer, inner = provider.get_tracer("outer"), provider.get_tracer("inner")
+    asked = {name: value for name, value in FOREIGN.items() if "usage" not in name}
+    try:
+        with ao.session("s") as session, outer.start_as_current_span("chat", attributes=asked) as span:
+            with inner.start_as_current_span("chat", attributes=asked):
+                pass
+            span.set_attributes(FOREIGN)
+        total = session.total
+        assert (total.model_calls, total.unpriced_calls, total.cost_usd) == (1, 0, Decimal("0.01"))
+        assert (total.input_tokens, total.output_tokens) == (1000, 100)
+    finally:
+        ao.shutdown()
+        provider.shutdown()

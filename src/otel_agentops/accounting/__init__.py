@@ -4,7 +4,7 @@ from otel_agentops.accounting.budgets import Budget, BudgetExceeded
 from otel_agentops.accounting.digest import digest, digest_of_arguments, take_digest
 from otel_agentops.accounting.findings import Finding, LoopDetected
 from otel_agentops.accounting.ledger import Entry, Ledger
-from otel_agentops.accounting.once import GATE, Calls
+from otel_agentops.accounting.once import GATE, Calls, know_later
 from otel_agentops.accounting.others import reasons_of, tool_call, was_refused
 from otel_agentops.accounting.pipeline import Stage, free_failure, stages, tool_entry
 from otel_agentops.accounting.places import Place
@@ -43,6 +43,7 @@ __all__ = [
     "fingerprint",
     "free_failure",
     "is_boundary",
+    "know_later",
     "learn",
     "model_call",
     "model_operation",

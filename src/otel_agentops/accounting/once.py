@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import time
 from collections import OrderedDict
+from decimal import Decimal
 from threading import RLock
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from otel_agentops.records import ModelCall, Usage
 
-__all__ = ["GATE", "Calls", "Counted"]
+__all__ = ["GATE", "Calls", "Counted", "know_later"]
 
 GATE = "otel_agentops.gate"
 """Stands for the emitter of calls that are counted without a span."""
@@ -57,9 +58,11 @@ class Counted:
         "failed",
         "findings",
         "models",
+        "priced",
         "response_id",
         "spanless",
         "start_ns",
+        "unpriced",
         "usage",
     )
 
@@ -72,6 +75,7 @@ class Counted:
         self.usage = call.usage
         self.embeds = _embeds(call)
         self.failed = call.error_type is not None
+        self.priced = self.unpriced = False
         self.digested = call.digest is not None
         self.spanless = emitter == GATE  # the first span that tells of it gets its cost
         self.findings = call.findings if self.spanless else None
@@ -196,7 +200,7 @@ class Calls:
         """The span around ended first, as with streams, and told of the call, perhaps not what it used."""
         counted.emitters.append(place.emitter)
         if counted.usage is None and call.usage is not None and not counted.spanless:
-            call.counted, call.takes_back = call.usage, int(not counted.failed)
+            know_later(call, counted.priced, int(counted.unpriced))
             counted.usage = call.usage
         else:
             self._duplicate(call, (counted,))
@@ -218,7 +222,8 @@ class Calls:
         if call.usage is not None:
             if all(each.usage is None and not each.failed for each in below):
                 # the inner emitter did not see the usage: this one's is that of the call
-                call.counted, call.takes_back = call.usage, len(below)
+                priced = all(each.priced for each in below)
+                know_later(call, priced, sum(each.unpriced for each in below))
                 for counted in below:
                     counted.usage = call.usage
                 return
@@ -270,6 +275,19 @@ class Calls:
         self._in_traces += 1
         if self._in_traces > _MAX_COUNTED:
             self._in_traces -= len(traces.popitem(last=False)[1])
+
+
+def know_later(call: ModelCall, priced: bool, unpriced: int) -> None:
+    """A call was counted without what it used, which this tells: tokens, and the cost if there is none yet.
+
+    Args:
+        call: What was read now.
+        priced: Whether it has a cost already, as gateways and hooks tell one without usage.
+        unpriced: So many calls were counted as calls without a price because of it.
+    """
+    call.counted, call.takes_back = call.usage, unpriced
+    if priced:
+        call.reported_cost_usd = Decimal(0)
 
 
 def _around(call: ModelCall, place: Place) -> Counted | None:

@@ -60,6 +60,8 @@ def add_to_ledger(scopes: Scopes) -> Stage:
             errors=call.error_type is not None,
             unpriced_calls=(cost is None and not free_failure(call)) - call.takes_back,
         )
+        if call.place is not None:
+            call.place.booked(cost is not None, entry.unpriced_calls > 0)
         scopes.count(scope, entry, call.provider)
 
     return add

@@ -25,6 +25,8 @@ class Place:
         depth: How many live spans are around it.
         parent: The live span around it; None for a root, or where that is not ours to see.
         told: The call that was counted for it itself; None for none.
+        priced: Whether the call that it tells of was counted with a cost.
+        unpriced: Whether it was counted as a call without one.
         below: Calls counted inside it so far; None for none.
         end_ns: UTC end that the emitter gives, in nanoseconds; 0 for now.
         inner: A call of ours that this span tells of; None for none.
@@ -41,6 +43,8 @@ class Place:
     scope: Scope | None = None
     depth = 0
     parent: Place | None = None
+    priced = False
+    unpriced = False
     told: Counted | None = None
     below: list[Counted] | None = None
     end_ns = 0
@@ -64,6 +68,12 @@ class Place:
             self.depth = depth = parent.depth + 1
             if depth < _DEPTH:  # a chain of ended spans must not live on for ever
                 self.parent = parent
+
+    def booked(self, priced: bool, unpriced: bool) -> None:
+        """The call that it tells of is in the books: with a cost, as one without, or neither if it failed."""
+        self.priced, self.unpriced = priced, unpriced
+        if self.told is not None:
+            self.told.priced, self.told.unpriced = priced, unpriced
 
     @property
     def looked_at(self) -> bool:

@@ -53,6 +53,10 @@ def _event(call: ModelCall, event: Any) -> None:
 
 
 _COUNTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens")
+_PARTS = (
+    ("cache_creation", "ephemeral_1h_input_tokens"),
+    ("server_tool_use", "web_search_requests"),
+)
 
 
 def _count(call: ModelCall, said: Any) -> None:
@@ -61,13 +65,18 @@ def _count(call: ModelCall, said: Any) -> None:
         return
     known: dict[str, int] = call.scratch or {}
     known.update({name: count for name in _COUNTS if (count := whole(get(said, name))) is not None})
+    parts = {name: get(get(said, group), name) for group, name in _PARTS}
+    known.update({name: count for name, count in parts.items() if whole(count) is not None})
     call.scratch = known
+    call.service_tier = word(get(said, "service_tier")) or call.service_tier
     sent, read, written = (known.get(name) for name in _COUNTS[:3])
     call.usage = Usage(
         input_tokens=None if sent is None else sent + (read or 0) + (written or 0),
         output_tokens=known.get("output_tokens"),
         cache_read_input_tokens=read,
         cache_write_input_tokens=written,
+        cache_write_1h_input_tokens=known.get("ephemeral_1h_input_tokens") or None,
+        web_searches=known.get("web_search_requests") or None,
     )
 
 

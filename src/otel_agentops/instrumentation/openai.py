@@ -77,6 +77,9 @@ def _read(resource: Any, kwargs: Mapping[str, Any], rows: Rows, operation: str, 
     call = ModelCall(_provider(resource, address), None, operation)
     call.server_address, call.server_port, call.api_type = address, port, api
     fill(call, rows, kwargs)
+    extra = kwargs.get("extra_body")
+    if type(extra) is dict and "n" in extra:  # how many answers decides how a stream is read
+        call.choice_count = whole(extra["n"])
     return call
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 
-from otel_agentops.accounting import model_operation
+from otel_agentops.accounting import know_later, model_operation
 from otel_agentops.failsafe import Refusal
 from otel_agentops.spans.opened import OpenCall
 from otel_agentops.spans.recorder import SCOPE_NAME
@@ -55,7 +55,7 @@ class AnnotatedCall(OpenCall):
         if not place.counted:  # theirs turned out to tell of something else
             call.place = self._recorder.calls.inside(place)
         elif call.usage is not None:  # theirs ended first: the call was counted, but not what it used
-            call.counted, call.takes_back = call.usage, 1
+            know_later(call, place.priced, int(place.unpriced))
         else:
             return
         self._recorder.account(call, self.scope, self.start_ns)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 
-from otel_agentops.accounting import GATE, Place
+from otel_agentops.accounting import GATE, Place, know_later
 from otel_agentops.spans.opened import OpenCall
 
 if TYPE_CHECKING:
@@ -108,13 +108,14 @@ class GatedCall(OpenCall):
         place = self._inside[0]
         if not place.answered and call.usage is not None:
             # it was counted, but not what it used: its span ended before the answer
-            call.place, call.counted, call.takes_back = self._place(), call.usage, 1
+            call.place = self._place()
+            know_later(call, place.priced, int(place.unpriced))
             call.step = call.held = None
             self._recorder.account(call, self.scope, self.start_ns)
 
     def _count_alone(self, call: ModelCall) -> None:
         self._started(self.span.get_span_context().span_id)
-        if call.usage is None and call.error_type is None:  # an answer that is read elsewhere, and later
+        if _unread(call):  # an answer that is read elsewhere, and later
             self._recorder.watcher.ended(call, self.scope, self.start_ns)
             self._recorder.budgets.free(call)
             return
@@ -127,6 +128,12 @@ class GatedCall(OpenCall):
         place = Place(GATE, self._trace_id, around if around is not None and around.open else None)
         place.root = not self._trace_id
         return place
+
+
+def _unread(call: ModelCall) -> bool:
+    """Whether nothing of an answer was read, although it has come: it is in other hands."""
+    seen = call.usage or call.response_id or call.response_model or call.finish_reasons or call.error_type
+    return call.ending == "complete" and not seen
 
 
 def start_gated(recorder: Recorder, call: ModelCall) -> GatedCall | None:
