@@ -85,7 +85,10 @@ class Inbox:
         self.held = self._raw = 0
         found: list[EncodedSpan | int] = []
         for number in range(1, len(self._spans) + 1):
-            span = self._spans.popleft()
+            try:
+                span = self._spans.popleft()
+            except IndexError:  # at the end, others take out as well
+                break
             known = span if isinstance(span, EncodedSpan | int) else encoded(span, counts)
             if known is not None:
                 found.append(known)

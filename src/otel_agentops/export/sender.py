@@ -19,6 +19,7 @@ from otel_agentops.export.answers import Answer, Verdict
 from otel_agentops.export.batches import Batch, Queue, new_id
 from otel_agentops.export.courier import Courier
 from otel_agentops.export.inbox import Inbox, Waiters, encoded
+from otel_agentops.export.late import put_late, rescue
 from otel_agentops.export.wire import request
 from otel_agentops.failsafe import swallowed, warn_once
 
@@ -120,23 +121,20 @@ class Sender:
         if self._thread is None:
             self._start_if_possible()
         self._inbox.put_raw(span)
+        if self._over.is_set():
+            rescue(self._inbox, self.counts, self.store)
 
     def put(self, span: EncodedSpan) -> None:
         """Take a span over that is encoded."""
         if self._over.is_set() or self._inbox.held > self._limits.queue_bytes:
-            self._put_late(span)
+            put_late(span, self.counts, self.store, self._over.is_set())
             return
         if self._thread is None:
             self._start_if_possible()
         kept = self._at_once and self.store is not None and self.store.keep(Batch(new_id(), [span]))
         self._inbox.put(span, kept)
-
-    def _put_late(self, span: EncodedSpan) -> None:
-        """After the end, or while a disk keeps the thread from looking."""
-        late = self._over.is_set()
-        self.counts.add("ended", 1)
-        if self.store is None or not self.store.keep(Batch(new_id(), [span])):
-            self.counts.drop("ended after the shutdown" if late else "memory full", 1)
+        if self._over.is_set():
+            rescue(self._inbox, self.counts, self.store)
 
     def _start_if_possible(self) -> None:
         with suppress(RuntimeError):  # at the very end of the process; `stop` does it all then
@@ -384,6 +382,7 @@ class Sender:
         self._courier.stop()
         self._thread = None
         self._over.set()
+        rescue(self._inbox, self.counts, self.store)
         self._waiters.see()
         self._waiters.tell(self.counts, self._unhappy)
 

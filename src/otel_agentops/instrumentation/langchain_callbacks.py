@@ -278,7 +278,8 @@ class Callbacks:
         around = self._around(parent_run_id)
         if around is None:
             call.conversation_id = calls.conversation(metadata or _NOTHING)
-        apart = self.apart or in_own_task()
+        # a context that a completion model has left behind says nothing of chat models
+        apart = self.apart or (operation == "text_completion" and in_own_task())
         run = announce(recorder, call, prompt, params, around, batch_size, apart)
         self._keep(run_id, run)
 
