@@ -365,7 +365,7 @@ def _waiting(see: See, subject: str, way: str, act: str) -> Any:
         async with see.aclosing():
             what, given = SUBJECTS[subject](see, server, gate)
             task = asyncio.create_task(run(what, given, see))
-            while sign not in see.tape:
+            while sign not in see.tape and not task.done():
                 await asyncio.sleep(0.001)
             if server == "silent":
                 await asyncio.sleep(0.05)  # until it is connected, too

@@ -113,7 +113,7 @@ def _servers(book: str) -> Iterator[tuple[dict[str, str], dict[str, ReplayServer
     with contextlib.ExitStack() as stack:
         for server in made.values():
             stack.enter_context(server)
-        silent = stack.enter_context(contextlib.closing(socket.create_server(("127.0.0.1", 0), backlog=256)))
+        silent = stack.enter_context(contextlib.closing(socket.create_server(("127.0.0.1", 0), backlog=4096)))
         nobody = stack.enter_context(contextlib.closing(socket.socket()))
         nobody.bind(("127.0.0.1", 0))  # taken, so that no other server gets it, and nobody listens
         urls = {name: server.url for name, server in made.items()}
