@@ -62,7 +62,7 @@ def run_under_datadog(agent: str, token: str, steps: tuple[str, ...]) -> tuple[S
         "DD_PATCH_MODULES": "openai:true",
         "_DD_TRACE_WRITER_ADDITIONAL_HEADERS": f"X-Datadog-Test-Session-Token:{token}",
     }
-    program = Program(steps, "neighbours.peers", SCENES, environ, (str(launcher),))
+    program = Program(steps, "neighbours.peers", SCENES, environ, (str(launcher),), again=False)
     seen = program.run()
     url = f"{agent}/test/session/traces?test_session_token={token}"
     traces = eventually(lambda: json.loads(get(url)))

@@ -57,7 +57,7 @@ _OTEL = ("openllmetry", "genai", "openinference")
 
 def program(steps: Sequence[str]) -> Program:
     """A program that plays the scenes after these steps."""
-    return Program(steps, module="neighbours.peers", scenes=SCENES)
+    return Program(steps, module="neighbours.peers", scenes=SCENES, again=False)
 
 
 def without_us(steps: Sequence[str]) -> tuple[str, ...]:
