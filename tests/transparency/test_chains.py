@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -65,11 +66,19 @@ def _thought_lost(_where: str, bare: Any, ours: Any) -> bool:
     )
 
 
+def _found_late(_where: str, bare: Any, ours: Any) -> bool:
+    """What is left open in one scene may end between two, where only the log's last resort hears of it."""
+    return not bare and all(
+        re.match(r"swallowed_error \(\w+\); first span", line) for line in ours.splitlines()
+    )
+
+
 LISTED = (r"\.handlers: what a .*\.(returned\[\d\]|tape\[\d\])", _listed)
 OF_LANGCHAIN = (
     *KNOWN,
     LISTED,
     (r"\.logs", _noisy),
+    (r"^\.stderr", _found_late),
     (r"\.warned by us", _thought_lost),
     # docs/langchain.md: a handler that raises keeps LangChain from telling ours of the end
     (r"\.handlers: one that raises at the (end|error), \w+\.context", _untold),
@@ -97,13 +106,18 @@ def test_undone(seen: dict[str, Seen]) -> None:
     assert not any(account["spans"] for account in seen["undone"]["scenes"].values())
 
 
+_FIRST = version("langchain-core").split(".")[:3] == ["0", "3", "0"]
+_ENDS_LATER = "one that raises|, dropped$" + ("|chat model: astream, exception thrown in$" if _FIRST else "")
+"""Scenes whose last call ends after them; with the first version also where it tells of no exception."""
+
+
 @pytest.mark.parametrize("name", INSTRUMENTED)
 def test_every_call_was_recorded(seen: dict[str, Seen], name: str) -> None:
     """The programs really were instrumented: whatever sent a request has spans of ours, all ended."""
     for scene, account in seen[name]["scenes"].items():
         ours = [span for span in account["spans"] if span["scope"] == "otel_agentops"]
         assert all(span["ended"] for span in ours)
-        if account.get("wire") and not re.search("one that raises|, dropped$", scene):
+        if account.get("wire") and not re.search(_ENDS_LATER, scene):
             assert ours, scene  # the others' end when the program does, or whenever the loop closes them
 
 
