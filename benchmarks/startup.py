@@ -12,12 +12,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.driver import ROOT, Result, Row, Spread, environment, main
+from benchmarks.ticks import watch
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
 REPEATS = 7
-TICK_S = 0.001
 WATCH_S = 0.4
 AFTER_S = 0.5
 
@@ -71,30 +71,15 @@ def _worker(side: str, endpoint: str, in_loop: bool) -> dict[str, float]:
 
 
 async def _ticks(call: Callable[[], Any]) -> tuple[float, float]:
-    """The latest tick of a loop in which the first calls are made, and the most CPU between two ticks.
-
-    A tick that is late without the process having worked was kept waiting by other processes.
-    """
-    late = busy = 0.0
-
-    async def tick() -> None:
-        nonlocal late, busy
-        clock, cpu = time.perf_counter, time.process_time
-        end = clock() + WATCH_S
-        while (now := clock()) < end:
-            used = cpu()
-            await asyncio.sleep(TICK_S)
-            late = max(late, clock() - now - TICK_S)
-            busy = max(busy, cpu() - used)
+    """The latest tick of a loop in which the first calls are made, and the most CPU between two ticks."""
 
     async def work() -> None:
         for _ in range(12):
             await asyncio.sleep(0.02)
             call()
 
-    both: list[Awaitable[None]] = [tick(), work()]
-    await asyncio.gather(*both)
-    return late, busy
+    watched, _ = await asyncio.gather(watch(WATCH_S), work())
+    return watched
 
 
 def _sample(side: str, seed: int, endpoint: str, in_loop: bool = False) -> dict[str, float]:

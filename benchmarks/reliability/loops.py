@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from benchmarks.reliability.programs import running, said, variables
 from benchmarks.reliability.receiver import Mood, Receiver
 from benchmarks.reliability.table import Check, at_most, context, exactly
+from benchmarks.ticks import watch
 
 if TYPE_CHECKING:
     from benchmarks.reliability.table import Scale
 
-TICK_S = 0.001
 RATE = 200
 SERVER_S = 2.0
 STALL_MS = 5.0
@@ -60,18 +60,8 @@ def stalls(scale: Scale) -> list[Check]:
 
 async def _ticks(arm: str, seconds: float) -> dict[str, float]:
     """The latest tick, the most CPU between two of them, and how many spans ended."""
-    late = busy = 0.0
     made = 0
     end = time.perf_counter() + seconds
-
-    async def tick() -> None:
-        nonlocal late, busy
-        clock, cpu = time.perf_counter, time.process_time
-        while (now := clock()) < end:
-            used = cpu()
-            await asyncio.sleep(TICK_S)
-            late = max(late, clock() - now - TICK_S)
-            busy = max(busy, cpu() - used)
 
     async def work() -> None:
         nonlocal made
@@ -84,7 +74,7 @@ async def _ticks(arm: str, seconds: float) -> dict[str, float]:
                 await asyncio.sleep(1 / RATE)
             made += 1
 
-    await asyncio.gather(tick(), work())
+    (late, busy), _ = await asyncio.gather(watch(seconds), work())
     return {"late_ms": late * 1e3, "busy_ms": busy * 1e3, "made": made}
 
 

@@ -125,7 +125,7 @@ class History:
     def places(self, token: int, most: int) -> list[int]:
         """Numbers of the last steps with this token, at most so many, oldest first."""
         found: list[int] = []
-        if self._seen is not None and not self._seen[(token >> 1) % _MARKS]:
+        if self.lacks(token):
             return found
         packed, wanted = self._packed, _TOKEN.pack(token)
         at = packed.rfind(wanted)
