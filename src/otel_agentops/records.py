@@ -2,7 +2,8 @@
 
 Instrumentations, decorators and dialect readers only fill these dataclasses; only `spans` knows how
 they look on the wire and only `accounting` knows what they mean for money. A field that is `None` is
-unknown or was not asked for; it is never a stand-in for zero.
+unknown or was not asked for; it is never a stand-in for zero. Records are compared by identity, their
+values (`Usage`, `Cost`) by what they hold.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ class Cost:
     flags: tuple[str, ...] = ()
 
 
-@dataclass
+@dataclass(eq=False)
 class Record:
     """What every record has: its outcome.
 
@@ -123,7 +124,7 @@ class Record:
     held: Any = field(default=None, kw_only=True, compare=False)
 
 
-@dataclass(init=False)
+@dataclass(init=False, eq=False)
 class ModelCall(Record):
     """One inference, embedding or fetch request to a model provider.
 
@@ -234,7 +235,7 @@ class ModelCall(Record):
             setattr(self, name, value)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class ToolCall(Record):
     """One execution of a tool on the client's side.
 
@@ -259,7 +260,7 @@ class ToolCall(Record):
     repeatable: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class AgentRun(Record):
     """One agent's turn.
 
@@ -274,7 +275,7 @@ class AgentRun(Record):
     conversation_id: str | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Operation(Record):
     """A named step of the application that is neither an agent, a tool nor a model call.
 
@@ -291,7 +292,7 @@ class Operation(Record):
     conversation_id: str | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Retrieval(Record):
     """One search for documents.
 
@@ -310,7 +311,7 @@ class Retrieval(Record):
     documents: list[dict[str, Any]] | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Session(Record):
     """One run of the application from the user's point of view.
 

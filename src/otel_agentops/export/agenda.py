@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from otel_agentops.export.ids import jitter
 
@@ -19,8 +19,7 @@ _LONGEST_WAIT_S = 30.0
 _LONGEST_PAUSE_S = 3600.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limits:
+class Limits(NamedTuple):
     """How much and how long.
 
     Attributes:

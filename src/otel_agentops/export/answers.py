@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 __all__ = ["BATCH_HEADER", "Answer", "Transport", "Verdict", "rejected"]
 
@@ -25,8 +24,7 @@ class Verdict(Enum):
     """The same bytes will be refused again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """An answer to one batch.
 
     Attributes:

@@ -7,8 +7,7 @@ Source: the specification's "OpenTelemetry Protocol Exporter", and the variables
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from opentelemetry.util.re import parse_env_headers
@@ -37,8 +36,7 @@ SCHEMES = {"http": "http/protobuf", "https": "http/protobuf", "grpc": "grpc", "g
 """Protocol of destinations that are given as URLs, by their scheme."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Destination:
+class Destination(NamedTuple):
     """A collector and how to talk to it.
 
     Attributes:

@@ -18,9 +18,7 @@ from otel_agentops.export.agenda import Limits
 from otel_agentops.export.counts import Counts
 from otel_agentops.export.destination import resolve
 from otel_agentops.export.otlp import PACK_BYTES, connect
-from otel_agentops.export.segments import supported
 from otel_agentops.export.sender import Sender
-from otel_agentops.export.store import Store, private_directory, write_privately
 from otel_agentops.failsafe import failsafe, swallowed, warn_once
 
 if TYPE_CHECKING:
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from otel_agentops.export.destination import Destination
+    from otel_agentops.export.store import Store
 
 __all__ = ["SpoolExporter", "SpoolProcessor", "make_sender", "spool_base", "spool_directory"]
 
@@ -84,6 +83,10 @@ def _request_bytes(config: Config, destination: Destination) -> int:
 
 
 def _store(config: Config, destination: Destination, counts: Counts) -> Store | None:
+    # late: most programs start without a store
+    from otel_agentops.export.segments import supported  # noqa: PLC0415
+    from otel_agentops.export.store import Store, private_directory, write_privately  # noqa: PLC0415
+
     if not supported():
         warn_once("no locks", "this system has no file locks: spans that cannot be sent wait in memory only")
         return None

@@ -24,9 +24,8 @@ import inspect
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import wrapt
 
@@ -64,8 +63,7 @@ def _nothing(*_: Any) -> None:
     """For methods that have no chunks, or nothing to put together after them."""
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """One method to instrument.
 
     Attributes:

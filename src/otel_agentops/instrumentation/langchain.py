@@ -16,7 +16,6 @@ from typing import Any
 import wrapt
 
 from otel_agentops.failsafe import failsafe
-from otel_agentops.instrumentation.langchain_callbacks import Callbacks
 from otel_agentops.instrumentation.switches import TargetState
 from otel_agentops.spans import at_end
 
@@ -79,6 +78,9 @@ class LangChain:
 
     def _register(self, hooks: Any) -> None:
         with failsafe("registering with langchain-core"):
+            # late: most programs never import langchain-core
+            from otel_agentops.instrumentation.langchain_callbacks import Callbacks  # noqa: PLC0415
+
             base = importlib.import_module(_BASE).BaseCallbackHandler
             members = {"__reduce__": lambda _: (_handler, ())}
             handler = type("AgentOpsCallbackHandler", (Callbacks, base), members)()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from threading import RLock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import wrapt
 
@@ -42,14 +42,20 @@ _loaded: dict[str, Instrumentation] = {}
 _lock = RLock()
 
 
-@cache  # reading the metadata of everything installed takes milliseconds
+@cache
+def _installed() -> Any:  # another class in Python 3.11 than since 3.12
+    """All entry points, of all groups: reading the metadata of what is installed takes milliseconds."""
+    return entry_points()
+
+
+@cache
 def _known() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=GROUP)}
+    return {point.name: point for point in _installed().select(group=GROUP)}
 
 
 @cache
 def _nameable() -> dict[str, EntryPoint]:
-    return {**{point.name: point for point in entry_points(group=GATES)}, **_known()}
+    return {**{point.name: point for point in _installed().select(group=GATES)}, **_known()}
 
 
 def instrumentor(name: str) -> Instrumentation:

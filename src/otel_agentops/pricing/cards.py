@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from otel_agentops.pricing.windows import ALWAYS, DAY_NS, Window
 
@@ -25,8 +24,7 @@ __all__ = ["Card", "Cards", "Rate", "Rates", "Variant", "shipped_cards"]
 _PATH = Path(__file__).with_name("cards.jsonl")
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(NamedTuple):
     """US dollars for one accounting unit (a million tokens, a thousand searches, ...).
 
     Attributes:
@@ -43,8 +41,7 @@ Rates: TypeAlias = "Mapping[str, Rate]"
 """Rates by genai-prices' price key, such as `input_mtok`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(NamedTuple):
     """Rates that replace the standard ones under a condition, such as batch processing."""
 
     when: Mapping[str, str]
@@ -52,8 +49,7 @@ class Variant:
     rates: Rates
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
+class Card(NamedTuple):
     """What one model charges.
 
     Attributes:

@@ -6,10 +6,9 @@ becomes a `Decimal` once, at the end. That is exact, and the fastest exact arith
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from operator import mul
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from otel_agentops.pricing.leaves import LEAVES, TOKEN_LEAVES, InvalidUsage
 
@@ -26,8 +25,7 @@ ARITHMETIC = Context(prec=28, rounding=ROUND_HALF_EVEN, Emin=-999_999, Emax=999_
 _WIDE = Context(prec=200, rounding=ROUND_HALF_EVEN, Emin=-999_999, Emax=999_999, traps=[])
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """How to price a call that is already split into leaves.
 
     Attributes:

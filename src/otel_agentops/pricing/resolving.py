@@ -5,9 +5,8 @@ This is the slow way; its result is remembered for all calls that look the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from otel_agentops.pricing.facts import Facts, billing_context
 from otel_agentops.pricing.names import Names, host_of
@@ -148,8 +147,7 @@ def _reason(declared: str, provider: str | None, models: tuple[str, ...]) -> str
     return "unknown_model" if models else "no_model"
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(NamedTuple):
     """A card. Conditions such as batch count only on a provider's own cards, as in genai-prices."""
 
     card: Card
@@ -157,8 +155,7 @@ class _Found:
     own: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Tariff:
+class _Tariff(NamedTuple):
     """The card and the rules about a kind of call, at all times."""
 
     found: _Found | None

@@ -49,7 +49,7 @@ _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _TOOL_KEYS = {"web_search": "web_searches_kcount"}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)  # made by those below
 class BaseRule:
     """What all rules have: which calls they are about.
 
@@ -91,7 +91,7 @@ class Alias(BaseRule):
         _check_text("model", self.model, empty=False)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)  # made by those below
 class ConditionalRule(BaseRule):
     """A rule that holds only at some time or for some calls.
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeAlias, TypeVar
 
 from otel_agentops.pricing.matching import ANY
 from otel_agentops.pricing.rules import Adjust, Alias, BaseRule, ConditionalRule, Price
@@ -23,8 +22,7 @@ RuleT = TypeVar("RuleT", bound=BaseRule)
 ConditionalT = TypeVar("ConditionalT", bound=ConditionalRule)
 
 
-@dataclass(frozen=True, slots=True)
-class Placed(Generic[RuleT]):
+class Placed(NamedTuple, Generic[RuleT]):
     """A rule with its place among the others.
 
     Attributes:

@@ -7,8 +7,8 @@ as they are. Where that is certain it is put right here, and nowhere else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     Fix = Callable[[Usage], Usage]
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
+class _Shape(NamedTuple):
     """An endpoint that never reports in the conventions' form to a client that copies its counts."""
 
     host: str

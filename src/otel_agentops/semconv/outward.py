@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from otel_agentops.semconv import own
 
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["LANGFUSE", "V1_36", "Outward"]
 
 
-@dataclass(frozen=True)
-class Outward:
+class Outward(NamedTuple):
     """How names of 1.41 are written instead.
 
     Attributes:
@@ -31,12 +29,12 @@ class Outward:
         contents: Names of what was sent and what came back, in place of messages, arguments and results.
     """
 
-    names: Mapping[str, str | None] = field(default_factory=dict)
-    prefixes: Mapping[str, str] = field(default_factory=dict)
-    values: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str | None] = {}
+    prefixes: Mapping[str, str] = {}
+    values: Mapping[str, str] = {}
     message_events: bool = False
     kind: str | None = None
-    kinds: Mapping[str, str] = field(default_factory=dict)
+    kinds: Mapping[str, str] = {}
     usage: str | None = None
     buckets: tuple[tuple[str, str, str | None], ...] = ()
     cost: str | None = None

@@ -6,7 +6,7 @@ runs into its attribute limit throws out the oldest.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from otel_agentops.semconv import metrics, outward, own
 
@@ -16,8 +16,7 @@ Fields = tuple[tuple[str, str], ...]
 """Rows of (record field, attribute name)."""
 
 
-@dataclass(frozen=True)
-class Profile:
+class Profile(NamedTuple):
     """The names of one version of the conventions.
 
     Attributes:
@@ -159,8 +158,7 @@ LATEST = Profile(
     metrics=metrics.LATEST,
 )
 
-V1_36 = replace(
-    V1_41,
+V1_36 = V1_41._replace(
     name="1.36",
     schema_url="https://opentelemetry.io/schemas/1.36.0",
     metrics=metrics.V1_36,
@@ -168,7 +166,7 @@ V1_36 = replace(
     provider="gen_ai.system",
 )
 
-LANGFUSE = replace(V1_41, name="langfuse", outward=outward.LANGFUSE)
+LANGFUSE = V1_41._replace(name="langfuse", outward=outward.LANGFUSE)
 
 START_FIELDS = frozenset(field for field, _ in _START)
 """Fields that go on the span when it starts."""
