@@ -20,6 +20,7 @@ import pytest
 pytest.importorskip("langchain_core", reason="needs langchain-core: pip install -e '.[test-frameworks]'")
 
 from langchain_core.documents import Document
+from langchain_core.language_models import FakeListLLM
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.language_models.fake_chat_models import FakeListChatModel, GenericFakeChatModel
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
@@ -43,6 +44,22 @@ PROMPT = ChatPromptTemplate.from_messages([("system", "Be terse."), ("human", "{
 def fake(*answers: str) -> FakeListChatModel:
     """A chat model that needs no server."""
     return FakeListChatModel(responses=list(answers or ["forty two"]))
+
+
+class SlowChatModel(FakeListChatModel):
+    """One that others start beside."""
+
+    async def _agenerate(self, *arguments: Any, **named: Any) -> Any:
+        await asyncio.sleep(0.05)
+        return self._generate(*arguments, **named)
+
+
+class SlowModel(FakeListLLM):
+    """The same that completes texts."""
+
+    async def _agenerate(self, *arguments: Any, **named: Any) -> Any:
+        await asyncio.sleep(0.05)
+        return self._generate(*arguments, **named)
 
 
 def names(captured: Captured) -> list[str]:
@@ -335,6 +352,16 @@ def test_scopes_count_what_runs_inside(quiet: Captured) -> None:
 def broken(_: Any) -> str:
     """A chain that fails."""
     raise ValueError("broken")
+
+
+@pytest.mark.parametrize("kind", ["chat", "text_completion"])
+async def test_calls_side_by_side_with_the_same_words_are_calls_each(quiet: Captured, kind: str) -> None:
+    """Also where the announcement of one cannot be told from that of another by its context."""
+    model = SlowChatModel(responses=["so"]) if kind == "chat" else SlowModel(responses=["so"])
+    with ao.session("many") as session:
+        await asyncio.gather(*(model.ainvoke("?") for _ in range(4)))
+    assert names(quiet) == ["invoke_workflow many", *[f"  {kind}"] * 4]
+    assert session.total.model_calls == 4
 
 
 def test_errors_pass_and_are_recorded_once(quiet: Captured) -> None:

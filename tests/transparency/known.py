@@ -44,12 +44,20 @@ def _findings(_where: str, bare: Any, ours: Any) -> bool:
     return not bare and all(line.startswith(("no price for a call", "truncated (")) for line in ours)
 
 
+def _in_turn(_where: str, bare: Any, ours: Any) -> bool:
+    """Equal calls that should run side by side follow each other on a busy machine, and are a loop then."""
+    return not bare and all(
+        line.startswith(("repeated_prompt (", "no price for a call", "truncated (")) for line in ours
+    )
+
+
 KNOWN: tuple[tuple[str, Same], ...] = (
     (r"\.type", _proxy),  # of streams and of raw answers that may still become one: docs/openai.md
     (r"\.special", _finaliser),
     (r"\.(async )?iterator", _named),
     (r": stream, exception thrown in\..*\.frames", _one_frame),
     (r"\.warned by us", _findings),
+    (r"\.many (tasks|threads)\.warned by us", _in_turn),
     (r"\.process\.at exit", _one_more),
     (r"\.process\.finders", _finder),
     (r"\.(stall_s|spans)", _measured),

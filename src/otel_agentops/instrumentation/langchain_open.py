@@ -108,7 +108,7 @@ def announce(
         Layer.adrift(params) if apart and batch_size > 1 else None,
         recorder.encoder.capture_content,
     )
-    layer = waiting() if layer is None else layer
+    layer = waiting(anywhere=False) if layer is None else layer
     together = batch_size > 1 and layer is not None and layer.key is params
     if together and layer is not None:  # not inside the others of its batch but beside them
         otel_context.attach(layer.context)

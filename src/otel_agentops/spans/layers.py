@@ -88,7 +88,7 @@ class Layer:
     @classmethod
     def enter(cls, key: object = None) -> Layer:
         """A new innermost layer for the running context."""
-        layer = cls(key, otel_context.get_current(), waiting())
+        layer = cls(key, otel_context.get_current(), waiting(anywhere=False))
         _innermost.set(layer)
         return layer
 
@@ -175,17 +175,19 @@ _innermost: ContextVar[Layer | None] = ContextVar("otel_agentops_layer", default
 _ANYWHERE = _Adrift(None, otel_context.Context(), None)
 
 
-def waiting() -> Layer | None:
-    """The innermost layer of the running context with an open call; None if there is none."""
+def waiting(anywhere: bool = True) -> Layer | None:
+    """The innermost layer of the running context with an open call; None if there is none.
+
+    Args:
+        anywhere: Whether those that drift are meant as well, where the context has none. They are not for
+            a framework's own call: one beside it that sends the same words is no call around it.
+    """
     layer = _innermost.get()
-    if layer is None:
-        return _ANYWHERE if _adrift else None
-    if layer.alive:
-        return layer
-    while layer is not None and not layer.alive:
-        layer = layer.around
-    _innermost.set(layer)
-    return waiting() if layer is None and _adrift else layer
+    if layer is not None and not layer.alive:
+        while layer is not None and not layer.alive:
+            layer = layer.around
+        _innermost.set(layer)
+    return _ANYWHERE if layer is None and anywhere and _adrift else layer
 
 
 def _run(calls: list[Waiting], text: str) -> list[Waiting]:
