@@ -3,7 +3,7 @@
 from otel_agentops.accounting.budgets import Budget, BudgetExceeded
 from otel_agentops.accounting.digest import digest, digest_of_arguments, take_digest
 from otel_agentops.accounting.findings import Finding, LoopDetected
-from otel_agentops.accounting.ledger import Entry, Ledger
+from otel_agentops.accounting.ledger import EXACT, Entry, Ledger
 from otel_agentops.accounting.once import GATE, Calls, know_later
 from otel_agentops.accounting.others import reasons_of, tool_call, was_refused
 from otel_agentops.accounting.pipeline import Stage, free_failure, stages, tool_entry
@@ -22,6 +22,7 @@ from otel_agentops.accounting.scopes import Scope, Scopes
 from otel_agentops.accounting.watcher import Watcher, fingerprint
 
 __all__ = [
+    "EXACT",
     "GATE",
     "PRICE_INPUTS",
     "RELATED",

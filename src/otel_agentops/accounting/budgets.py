@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
-from operator import attrgetter
+from operator import add, attrgetter, sub
 from typing import TYPE_CHECKING, Any, Literal
 
+from otel_agentops.accounting.ledger import EXACT
 from otel_agentops.config import ConfigError
 from otel_agentops.failsafe import Refusal
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["LIMITS", "Amount", "Budget", "BudgetExceeded", "Purse", "purse_name"]
 
 Action = Literal["raise", "warn"]
+
+_plus, _minus = EXACT.add, EXACT.subtract
+_ARITHMETIC = ((add, sub), (_plus, _minus))
+"""How counts and how dollars are added and taken off."""
 
 LIMITS = ("usd", "tokens", "calls", "tool_calls", "repeats")
 """What can be limited."""
@@ -45,7 +50,7 @@ class Amount:
 
     def add(self, other: Amount) -> None:
         """Add another amount."""
-        self.usd += other.usd
+        self.usd = _plus(self.usd, other.usd)
         self.tokens += other.tokens
         self.calls += other.calls
         self.tool_calls += other.tool_calls
@@ -53,7 +58,7 @@ class Amount:
 
     def take(self, other: Amount) -> None:
         """Take another amount off."""
-        self.usd -= other.usd
+        self.usd = _minus(self.usd, other.usd)
         self.tokens -= other.tokens
         self.calls -= other.calls
         self.tool_calls -= other.tool_calls
@@ -167,8 +172,8 @@ class Purse:
         self.refuses = False
         self.told = False
         self.unpriced = 0
-        self._limits = tuple(
-            (name, getattr(budget, name), attrgetter(name))
+        self._limits: tuple[tuple[str, Any, Any, Any, Any], ...] = tuple(
+            (name, getattr(budget, name), attrgetter(name), *_ARITHMETIC[name == "usd"])
             for name in LIMITS
             if getattr(budget, name) is not None
         )
@@ -178,10 +183,10 @@ class Purse:
         if not priced and self.budget.unpriced == "block":
             return "unpriced"
         spent, held = self.spent, self.held
-        for name, limit, read in self._limits:
+        for name, limit, read, plus, _ in self._limits:
             wanted = read(more)
             if wanted:
-                if read(spent) + read(held) + wanted > limit:
+                if plus(plus(read(spent), read(held)), wanted) > limit:
                     return name
             elif more.calls and name in _ESTIMATED and read(spent) >= limit:
                 return name  # nothing is asked for, by estimate; but there is nothing
@@ -190,14 +195,14 @@ class Purse:
     @property
     def over(self) -> str | None:
         """Which limit ended calls went beyond; None if they kept to all of them."""
-        return next((name for name, limit, read in self._limits if read(self.spent) > limit), None)
+        return next((name for name, limit, read, *_ in self._limits if read(self.spent) > limit), None)
 
     @property
     def remaining(self) -> dict[str, Decimal | int]:
         """What is left of each limit, calls on their way taken off; never below 0."""
         return {
-            name: max(type(limit)(0), limit - read(self.spent) - read(self.held))
-            for name, limit, read in self._limits
+            name: max(type(limit)(0), minus(minus(limit, read(self.spent)), read(self.held)))
+            for name, limit, read, _, minus in self._limits
         }
 
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from otel_agentops.accounting.budgets import Amount
+from otel_agentops.accounting.ledger import EXACT
 from otel_agentops.records import ModelCall, Usage
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ class Estimates:
         rates = model.rates
         if rates is None:
             return Amount(_NOTHING, sent + received, 1), False
-        return Amount(rates[0] * sent + rates[1] * received, sent + received, 1), True
+        usd = EXACT.add(EXACT.multiply(rates[0], sent), EXACT.multiply(rates[1], received))
+        return Amount(usd, sent + received, 1), True
 
     def learn(self, call: ModelCall) -> None:
         """A call has ended: how long its answer was."""
@@ -130,5 +132,5 @@ class Estimates:
             usd = self._book.estimate(probe, now_ns)
             if usd is None:
                 return None
-            found.append(usd / _PROBE)
+            found.append(EXACT.divide(usd, _PROBE))
         return found[0], found[1]

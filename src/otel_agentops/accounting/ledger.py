@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
     from otel_agentops.records import Usage
 
-__all__ = ["Entry", "Ledger", "OwnCalls", "post"]
+__all__ = ["EXACT", "Entry", "Ledger", "OwnCalls", "post"]
 
-_ADD = Context(prec=50).add
+EXACT = Context(prec=50, traps=[])
+"""Our own decimal context for sums of money: the application's may have any precision and any trap."""
+_add = EXACT.add
 """Addition that does not depend on the decimal context of the application."""
 
 
@@ -75,7 +77,7 @@ class Ledger:
     def add(self, entry: Entry) -> None:
         """Add one entry; the caller holds the lock of `post`."""
         if entry.cost_usd is not None:
-            self.cost_usd = _ADD(self.cost_usd, entry.cost_usd)
+            self.cost_usd = _add(self.cost_usd, entry.cost_usd)
         if entry.usage is not None:
             self.input_tokens += entry.usage.input_tokens or 0
             self.output_tokens += entry.usage.output_tokens or 0

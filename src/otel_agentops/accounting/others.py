@@ -95,6 +95,8 @@ def reasons_of(attributes: Mapping[str, Any]) -> tuple[str, ...] | None:
         if isinstance(found, str):
             words = found.strip("[]").replace('"', "").split(",")
             return tuple(word.strip() for word in words if word.strip()) or None
+        if type(found) is tuple and len(found) == 1 and type(found[0]) is str:  # nearly always
+            return found
         if isinstance(found, tuple | list):
             return tuple([reason for reason in found if isinstance(reason, str)]) or None
     return None

@@ -53,15 +53,11 @@ def add_to_ledger(scopes: Scopes) -> Stage:
             return
         cost = call.cost.usd if call.cost is not None else None
         rest = call.counted
-        entry = Entry(
-            cost_usd=cost,
-            usage=call.usage if rest is None else rest,
-            model_calls=rest is None,
-            errors=call.error_type is not None,
-            unpriced_calls=(cost is None and not free_failure(call)) - call.takes_back,
-        )
+        unpriced = (cost is None and not free_failure(call)) - call.takes_back
+        used, calls = (call.usage, 1) if rest is None else (rest, 0)
+        entry = Entry(cost, used, calls, 0, call.error_type is not None, unpriced)
         if call.place is not None:
-            call.place.booked(cost is not None, entry.unpriced_calls > 0)
+            call.place.booked(cost is not None, unpriced > 0)
         scopes.count(scope, entry, call.provider)
 
     return add

@@ -32,6 +32,7 @@ class Place:
         inner: A call of ours that this span tells of; None for none.
         gate: A call that was checked before it was sent, inside of which this span is; None for none.
         root: Whether its span has no local parent.
+        silent: Whether nothing but its own attributes can tell of a call: no log record, no call of ours.
         heard: Attributes that log records about the call had.
         said: Messages that log records say were sent.
         counted: Whether it turned out to be a model call.
@@ -54,6 +55,7 @@ class Place:
     answered = False
     refused = False
     open = True
+    silent = True
     heard: dict[str, Any] | None = None
     said: list[Any] | None = None
 

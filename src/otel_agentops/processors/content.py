@@ -6,7 +6,8 @@ status; nothing is added or taken away, and digests have been taken by then.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import Status
@@ -25,6 +26,8 @@ __all__ = ["clean_attributes", "clean_event", "clean_span", "clean_value"]
 _DEPTH = 16
 """Structures in log records are looked into so deep; what is deeper is not shown."""
 _EXCEPTION = "exception"
+_USUAL = 48
+"""Attributes of a span whose set of names is remembered."""
 _NO_CONTENT = frozenset({int, float, bool})
 
 
@@ -59,12 +62,23 @@ def clean_attributes(
         every: Whether all are content.
     """
     found: dict[str, Any] = {}
-    for name, value in attributes.items():
-        if type(value) not in _NO_CONTENT and (every or is_content(name)):
+    for name in attributes if every else _with_content(tuple(attributes)):
+        value = attributes[name]
+        if type(value) not in _NO_CONTENT:
             seen = clean_value(value, redactor)
             if seen != value:
                 found[name] = seen
     return found
+
+
+def _with_content(names: tuple[str, ...]) -> Iterable[str]:
+    """Those of some names that hold content; an emitter writes the same few sets of names all the time."""
+    return _remembered(names) if len(names) <= _USUAL else filter(is_content, names)
+
+
+@lru_cache(maxsize=256)
+def _remembered(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(filter(is_content, names))
 
 
 def clean_event(span: Any, name: Any, attributes: Any) -> Any:

@@ -13,7 +13,7 @@ cannot be changed once it is on a span: what it tells is redacted on its way the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from otel_agentops.accounting import PRICE_INPUTS
 from otel_agentops.failsafe import swallowed
@@ -23,60 +23,62 @@ from otel_agentops.processors.room import is_full
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import Span
 
-__all__ = ["attributes_of", "before_end", "copy_of", "has_hook"]
+__all__ = ["Endings", "attributes_of", "has_hook"]
 
-_HOOK = "_otel_agentops_hook"
+_KNOWN = "_otel_agentops_known"
 _SEEN = "_otel_agentops_seen"
 _OURS = "_otel_agentops_class"
 
 T = TypeVar("T")
 Hook = Callable[[T, "Span", "int | None"], None]
-_NO_HOOK = None, None
-
-_classes: dict[type, type] = {}
-"""Span class -> its subclass; a program has one or two."""
 
 
-def before_end(span: Span, hook: Hook[T], known: T) -> None:
-    """Call `hook(known, span, end_time)` when the span ends, while it can still be written to.
+class Endings(Generic[T]):
+    """What is done before spans end, while they can still be written to.
 
     Args:
-        span: A span that is just starting.
-        hook: Run once, on the thread that ends the span; what it raises is swallowed.
-        known: What the hook is to know of the span.
+        hook: `(known, span, end_time)`: run when a watched span is ended, on the thread that does it; what
+            it raises is swallowed. An emitter may end a span twice.
     """
-    members = vars(span)
-    if "end" in members:
-        _wrap_instance(span, hook, known)
-        return
-    kind = type(span)
-    ours = _classes.get(kind)
-    if ours is None:
-        ours = kind if hasattr(kind, _OURS) else _subclass(kind)
-    if ours is not kind:
-        span.__class__ = ours
-    members[_HOOK] = hook, known
+
+    def __init__(self, hook: Hook[T]) -> None:
+        self._hook = hook
+        self._classes: dict[type, type] = {}  # span class -> its subclass; a program has one or two
+
+    def watch(self, span: Span, known: T) -> None:
+        """Run the hook when the span ends.
+
+        Args:
+            span: A span that is just starting.
+            known: What the hook is to know of the span.
+        """
+        members = vars(span)
+        if "end" in members:
+            _wrap_instance(span, self._hook, known)
+            return
+        kind = type(span)
+        ours = self._classes.get(kind)
+        if ours is None:
+            ours = self._classes[kind] = kind if hasattr(kind, _OURS) else _subclass(kind, self._hook)
+        if ours is not kind:
+            span.__class__ = ours
+        members[_KNOWN] = known
 
 
 def has_hook(span: Span) -> bool:
     """Whether a processor of ours has seen the span already: two on one provider are one."""
-    return hasattr(span, _HOOK)
+    return hasattr(span, _KNOWN)
 
 
 def attributes_of(span: Span) -> dict[str, Any]:
     """What the emitter wrote on a span, also what the SDK had to throw out of what decides the price."""
-    attributes = copy_of(span)
-    members = vars(span)
-    return {**members[_SEEN], **attributes} if _SEEN in members else attributes
-
-
-def copy_of(span: Span) -> dict[str, Any]:
-    """What is on a span now."""
     found: Any = span.attributes
     try:  # in one go: reading through the SDK's mapping costs a call for each attribute
-        return found.copy()  # type: ignore[no-any-return]  # a dict
+        attributes: dict[str, Any] = found.copy()
     except AttributeError:
-        return dict(found or {})
+        attributes = dict(found or {})
+    members = vars(span)
+    return {**members[_SEEN], **attributes} if _SEEN in members else attributes
 
 
 def _keep(span: Any, more: Any) -> None:
@@ -92,10 +94,10 @@ def _keep(span: Any, more: Any) -> None:
         swallowed("looking at attributes", error)
 
 
-def _subclass(kind: Any) -> type:
+def _subclass(kind: Any, hook: Hook[Any]) -> type:
     def end(self: Any, end_time: int | None = None) -> None:
-        hook, known = vars(self).pop(_HOOK, _NO_HOOK)
-        if hook is not None and self.is_recording():
+        known = vars(self).pop(_KNOWN, None)
+        if known is not None:
             try:
                 hook(known, self, end_time)
             except Exception as error:  # noqa: BLE001 - the span must end whatever happens to us
@@ -103,17 +105,17 @@ def _subclass(kind: Any) -> type:
         kind.end(self, end_time)
 
     def set_attribute(self: Any, key: Any, value: Any) -> None:
-        if _HOOK in vars(self) and is_full(self, 1):
+        if _KNOWN in vars(self) and is_full(self, 1):
             _keep(self, {key: value} if isinstance(key, str) else {})
         kind.set_attribute(self, key, value)
 
     def set_attributes(self: Any, attributes: Any) -> None:
-        if _HOOK in vars(self) and is_full(self, len(attributes) if isinstance(attributes, Mapping) else 0):
+        if _KNOWN in vars(self) and is_full(self, len(attributes) if isinstance(attributes, Mapping) else 0):
             _keep(self, attributes)
         kind.set_attributes(self, attributes)
 
     def add_event(self: Any, name: Any, attributes: Any = None, timestamp: Any = None) -> None:
-        if attributes and _HOOK in vars(self):
+        if attributes and _KNOWN in vars(self):
             attributes = _clean(self, name, attributes)
         kind.add_event(self, name, attributes, timestamp)
 
@@ -126,8 +128,7 @@ def _subclass(kind: Any) -> type:
         "__doc__": kind.__doc__,
         _OURS: True,
     }
-    _classes[kind] = type(kind.__name__, (kind,), members)
-    return _classes[kind]
+    return type(kind.__name__, (kind,), members)
 
 
 def _clean(span: Any, name: Any, attributes: Any) -> Any:
@@ -143,11 +144,11 @@ def _wrap_instance(span: Any, hook: Hook[T], known: T) -> None:
     inner = span.end
 
     def end(end_time: int | None = None) -> None:
-        if span.is_recording():
-            try:
-                hook(known, span, end_time)
-            except Exception as error:  # noqa: BLE001 - as above
-                swallowed("accounting for a span", error)
+        try:
+            hook(known, span, end_time)
+        except Exception as error:  # noqa: BLE001 - as above
+            swallowed("accounting for a span", error)
         inner(end_time)
 
     span.end = end
+    vars(span)[_KNOWN] = known

@@ -78,7 +78,7 @@ def _listen(place: Place, record: LogRecord) -> None:
     attributes = record.attributes or {}
     heard = {name: attributes[name] for name in attributes if name in _HEARD}
     if heard:
-        place.heard = {**(place.heard or {}), **heard}
+        place.heard, place.silent = {**(place.heard or {}), **heard}, False
     name = record.event_name or attributes.get("event.name")
     if name in dialects.PROMPT_EVENTS and record.body is not None:
         said = place.said = place.said or []

@@ -22,7 +22,7 @@ from otel_agentops.accounting import (
 )
 from otel_agentops.failsafe import swallowed
 from otel_agentops.processors.content import clean_span
-from otel_agentops.processors.ending import attributes_of, before_end, copy_of, has_hook
+from otel_agentops.processors.ending import Endings, attributes_of, has_hook
 from otel_agentops.processors.room import write
 from otel_agentops.spans import SCOPE_NAME, current, drain, gate_around
 
@@ -72,9 +72,9 @@ class AgentOpsSpanProcessor(SpanProcessor):
                     _stamp(span, scope.marks)
             elif recorder.stamps_outside:
                 _stamp(span, recorder.outside(get_current() if parent_context is None else parent_context))
-            if (gate := gate_around()) is not None:
+            if recorder.gates and (gate := gate_around()) is not None:
                 gate.met(place)
-            before_end(span, _account, place)
+            _endings.watch(span, place)
         except Exception as error:  # noqa: BLE001 - an exception here would stop the user's own block
             swallowed("joining a span", error)
 
@@ -91,7 +91,7 @@ class AgentOpsSpanProcessor(SpanProcessor):
 
 
 def _stamp(span: Span, stamps: Mapping[str, Any]) -> None:
-    known = copy_of(span)
+    known = attributes_of(span)
     if not known.keys().isdisjoint(stamps):
         stamps = {name: stamps[name] for name in stamps if name not in known}
     if stamps:
@@ -107,11 +107,12 @@ def _account(place: Place, span: Span, end_time: int | None) -> None:
     if place.scope is not None:
         recorder.scopes.forget(place.span_id)
     attributes = attributes_of(span)
-    heard = place.heard or place.inner or place.gate
-    if heard is None and RELATED.isdisjoint(attributes):
+    if place.silent and RELATED.isdisjoint(attributes):
         if place.below is not None:
             recorder.calls.leave(place)
         place.open = False
+        return
+    if not span.is_recording():
         return
     try:
         _settle(recorder, span, attributes, place, end_time)
@@ -174,3 +175,6 @@ def _look(recorder: Recorder, span: Span, tool: ToolCall, attributes: dict[str, 
         found: dict[str, Any] = {}
         recorder.encoder.findings(tool.findings, found)
         write(span, found, attributes)
+
+
+_endings = Endings(_account)

@@ -46,7 +46,7 @@ class AnnotatedCall(OpenCall):
         self._place = place
         if record.step is not None:
             recorder.watcher.started(record, context.span_id, scope)
-        place.inner, place.refused = record, False
+        place.inner, place.silent, place.refused = record, False, False
 
     def _close(self, elapsed_ns: int, error: BaseException | None) -> None:
         call, place = self.record, self._place

@@ -86,8 +86,8 @@ class _Sparse(_Table):
         """Write what the record has and a span lacks, under any version's name."""
         names = self._by_field
         for field, value in vars(record).items():
-            name = None if value is None else names.get(field)
-            if name is not None and name not in known and _SPELT.get(name) not in known:
+            name = names.get(field)
+            if name is not None and name not in known and value is not None and _SPELT.get(name) not in known:
                 attributes[name] = value
 
 

@@ -49,6 +49,7 @@ class GatedCall(OpenCall):
         super().__init__(recorder, record, span, time.time_ns(), scope)
         context = span.get_span_context()
         recorder.calls.expect_several()
+        recorder.gates = True
         self._trace_id = context.trace_id
         self._around = recorder.calls.at(context.span_id)
         self._inside: list[Place] = []
@@ -68,7 +69,7 @@ class GatedCall(OpenCall):
     def met(self, place: Place) -> None:
         """A span has started inside."""
         if not self.finished and len(self._inside) < _MOST:
-            place.gate = self
+            place.gate, place.silent = self, False
             self._inside.append(place)
 
     def tell(self, place: Place, is_call: bool, span_id: int) -> ModelCall | None:

@@ -80,6 +80,7 @@ class Recorder:
         self.cleans_spans = self.complete_spans and not self.encoder.redactor.idle
         self.instruments = Instruments(profile, __version__, meter_provider)
         self.calls = Calls()
+        self.gates = False  # whether calls have been checked only, so that spans may be inside of such
         self.watcher = Watcher(config)
         self.watcher.tell = self._tell
         self.budgets = Budgets(book, budgets)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from decimal import Decimal
+from operator import add
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet, ref
@@ -17,7 +18,7 @@ from opentelemetry import context as otel_context
 from opentelemetry import metrics
 from opentelemetry.metrics import Observation
 
-from otel_agentops.accounting import free_failure
+from otel_agentops.accounting import EXACT, free_failure
 from otel_agentops.failsafe import failures, swallowed
 from otel_agentops.semconv import OURS, OVERFLOW, own
 from otel_agentops.semconv.metrics import COST, DUPLICATES, INTERNAL_ERRORS, UNPRICED
@@ -53,10 +54,11 @@ class _Series:
         sums: Sum by the values of its attributes; no values at all are what there was no room for.
     """
 
-    __slots__ = ("_names", "metric", "sums")
+    __slots__ = ("_names", "_plus", "metric", "sums")
 
-    def __init__(self, metric: Metric) -> None:
+    def __init__(self, metric: Metric, plus: Callable[[Any, Any], Any] = add) -> None:
         self.metric = metric
+        self._plus = plus
         self._names = _NAMES[metric]
         self.sums: dict[Key, Any] = {}
 
@@ -64,12 +66,12 @@ class _Series:
         """Add to the sum of these values."""
         sums = self.sums
         if key in sums:
-            sums[key] += amount
+            sums[key] = self._plus(sums[key], amount)
             return
         most = MOST_SERIES + (() in sums)
         full = len(sums) >= most or any(isinstance(v, str) and len(v) > _LONGEST for v in key)
         room = () if full else key
-        sums[room] = sums.get(room, 0) + amount
+        sums[room] = self._plus(sums[room], amount) if room in sums else amount
 
     def attributes(self, key: Key) -> dict[str, Any]:
         """The attributes of one sum."""
@@ -83,7 +85,7 @@ class Sums:
 
     def __init__(self) -> None:
         self._lock = RLock()  # a signal handler may collect meanwhile
-        self._cost = _Series(COST)
+        self._cost = _Series(COST, EXACT.add)
         self._unpriced = _Series(UNPRICED)
         self._duplicates = _Series(DUPLICATES)
         self._known_later: dict[Key, int] = {}
@@ -134,15 +136,16 @@ class Sums:
             return
         cost = call.cost
         usd = cost.usd if cost is not None else None
-        models = call.provider or "_OTHER", call.request_model, call.response_model
+        provider, asked, answered = call.provider or "_OTHER", call.request_model, call.response_model
         with self._lock:
             if call.takes_back and len(self._known_later) < MOST_SERIES:
+                models = provider, asked, answered
                 self._known_later[models] = self._known_later.get(models, 0) + call.takes_back
             if usd is not None and cost is not None:
                 agent = scope.stamps.get(own.AGENT_NAME) if scope is not None else None
-                self._cost.add((*models, agent, cost.source), usd)
+                self._cost.add((provider, asked, answered, agent, cost.source), usd)
             elif not free_failure(call):
-                self._miss((*models, cost.reason if cost is not None else None))
+                self._miss((provider, asked, answered, cost.reason if cost is not None else None))
 
     def _miss(self, key: Key) -> None:
         """Count a call without a price, unless one that was counted got its price since."""
