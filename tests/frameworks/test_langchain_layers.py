@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
@@ -14,13 +15,16 @@ pytest.importorskip("langchain_openai", reason="needs langchain-openai: pip inst
 import openai
 from langchain_core.caches import InMemoryCache
 from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import RunnableLambda
 from langchain_openai import ChatOpenAI, OpenAI
+from opentelemetry.context import get_value
 
 import otel_agentops as ao
 from frameworks.conftest import ANSWER, COMPLETION, PLAIN, STREAM, run, settings
+from otel_agentops.instrumentation.switches import MODELS_SUPPRESSED
 from otel_agentops.testing import Captured, capture
 from support.conventions import check_span
 from support.replay import ReplayServer, client_kwargs, expected, load_exchanges
@@ -466,3 +470,41 @@ def test_what_generate_does_not_send_after_a_failure(quiet: Captured, server: Re
     assert sorted(tree(quiet.spans)) == [f"chat {MODEL}", f"chat {MODEL}", "theirs"]
     endings = [attribute(span, "otel_agentops.ending") for span in quiet.named("chat")]
     assert "abandoned" in endings
+
+
+# --- an SDK whose calls are only checked, as others make their spans
+
+
+@pytest.fixture
+def gated() -> Iterator[Captured]:
+    """LangChain's spans are ours, those of the SDK are somebody else's."""
+    with capture(instrument=["langchain"], gate=["openai"], auto_session=False) as captured:
+        yield captured
+
+
+def test_a_checked_call_is_the_frameworks_own(gated: Captured, llm: ChatOpenAI, server: ReplayServer) -> None:
+    """Its exact usage goes to LangChain's span, and whoever makes spans of the SDK is not told to be quiet."""
+    told: list[object] = []
+    transport = importlib.import_module("httpx2" if openai.__version__ >= "3" else "httpx")
+    client = transport.Client(event_hooks={"request": [lambda _: told.append(get_value(MODELS_SUPPRESSED))]})
+    with client, ao.session("one") as session:
+        chat(server, http_client=client).invoke("hi")
+    assert told == [None]
+    assert tree(gated.spans) == ["invoke_workflow one", f"  chat {MODEL}"]
+    assert exact(gated.span(f"chat {MODEL}"))
+    assert session.total.model_calls == 1
+
+
+def test_a_checked_call_inside_with_other_words_has_no_span(gated: Captured, server: ReplayServer) -> None:
+    """What a model of LangChain's asks besides is counted for itself, and stays without a span of ours."""
+
+    class Rephrasing(FakeListChatModel):
+        def _generate(self, *arguments: Any, **named: Any) -> ChatResult:
+            with openai.OpenAI(**client_kwargs(server)) as client:
+                client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "other"}])
+            return super()._generate(*arguments, **named)
+
+    with ao.session("one") as session:
+        Rephrasing(responses=["so"]).invoke("hi")
+    assert tree(gated.spans) == ["invoke_workflow one", "  chat"]
+    assert session.total.input_tokens == expected(PLAIN)["input_tokens"]

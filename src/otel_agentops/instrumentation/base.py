@@ -36,7 +36,7 @@ from otel_agentops.instrumentation.layers import layers_of
 from otel_agentops.instrumentation.methods import Method, Pending, method_around
 from otel_agentops.instrumentation.quiet import quiet
 from otel_agentops.instrumentation.switches import TargetState, suppressed
-from otel_agentops.spans import current, follow, start_annotated, start_gated, start_inside, waiting
+from otel_agentops.spans import current, follow, join, start_annotated, start_gated, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -293,7 +293,7 @@ def _wrapper(target: Target, instrumentor: Instrumentor, patch: _Patch) -> Calla
         if begun is None:
             return wrapped(*args, **kwargs)
         call, kwargs, conceal = begun
-        attached = call.attach(quiet)
+        attached = call.attach(None if instrumentor.gate else quiet)
         try:
             result = wrapped(*args, **kwargs)
         except BaseException as error:
@@ -314,7 +314,7 @@ def _wrapper(target: Target, instrumentor: Instrumentor, patch: _Patch) -> Calla
         if begun is None:
             return await pending.take()
         call, sent, conceal = begun
-        attached = call.attach(quiet)
+        attached = call.attach(None if instrumentor.gate else quiet)
         try:
             result = await (pending.take() if sent is kwargs else wrapped(*args, **sent))
         except BaseException as error:
@@ -371,10 +371,9 @@ class _Begin:
                 take_digest(call, recorder.digest_key, *prompt, weigh=recorder.budgets.wanted)
             if target.amend is not None:
                 kwargs, conceal = target.amend(resource, kwargs, recorder)
-            if layer is None:
-                opened = _open(recorder, call, gate)
-                return None if opened is None else (opened, kwargs, conceal)
-            return start_inside(recorder, layer, call, capture), kwargs, conceal
+            opened = join(recorder, layer, call, capture) if layer is not None else None
+            opened = opened or _open(recorder, call, gate)
+            return None if opened is None else (opened, kwargs, conceal)
         except Refusal:
             raise
         except Exception as error:  # noqa: BLE001 - the call must go out, recorded or not

@@ -8,7 +8,7 @@ from opentelemetry import context as otel_context
 
 from otel_agentops.instrumentation import langchain_calls as calls
 from otel_agentops.records import ModelCall
-from otel_agentops.spans import Layer, attach_loosely, sent_text, start_inside, waiting
+from otel_agentops.spans import Layer, attach_loosely, join, sent_text, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,10 +115,8 @@ def announce(
     if capture or (layer is not None and not together):
         calls.content(call, prompt, params)
     parent = around.scope if around is not None else None
-    if layer is None or together:
-        opened = recorder.start_call(call, parent)
-    else:
-        opened = start_inside(recorder, layer, call, capture, parent)
+    joined = join(recorder, layer, call, capture) if layer is not None and not together else None
+    opened = joined or recorder.start_call(call, parent)
     if layer is None or not together:
         layer = Layer.enter(params)
     run = Call(opened, around, batch_size > 1)

@@ -14,7 +14,7 @@ from otel_agentops.spans.follow import (
     is_stream,
 )
 from otel_agentops.spans.gated import gate_around, start_gated
-from otel_agentops.spans.joined import start_inside
+from otel_agentops.spans.joined import join
 from otel_agentops.spans.layers import Layer, sent_text, waiting
 from otel_agentops.spans.loose import attach_loosely
 from otel_agentops.spans.opened import Open, OpenCall, OpenScope
@@ -48,6 +48,7 @@ __all__ = [
     "gate_around",
     "heard",
     "is_stream",
+    "join",
     "leave",
     "new_session_id",
     "price_book",
@@ -56,7 +57,6 @@ __all__ = [
     "sent_text",
     "start_annotated",
     "start_gated",
-    "start_inside",
     "use",
     "waiting",
     "wants_session",

@@ -10,10 +10,9 @@ from otel_agentops.spans.opened import OpenCall
 if TYPE_CHECKING:
     from otel_agentops.records import ModelCall
     from otel_agentops.spans.layers import Layer, Waiting
-    from otel_agentops.spans.opened import OpenScope
     from otel_agentops.spans.recorder import Recorder
 
-__all__ = ["JoinedCall", "start_inside"]
+__all__ = ["JoinedCall", "join"]
 
 _REQUEST = (
     "provider",
@@ -97,23 +96,18 @@ def _copy(source: ModelCall, target: ModelCall, names: tuple[str, ...]) -> None:
             setattr(target, name, value)
 
 
-def start_inside(
-    recorder: Recorder, layer: Layer, call: ModelCall, capture: bool, parent: OpenScope | None = None
-) -> OpenCall:
-    """Start a call of an SDK below an open framework call: it is that call, or one by itself.
+def join(recorder: Recorder, layer: Layer, call: ModelCall, capture: bool) -> OpenCall | None:
+    """Start a call of an SDK below an open framework call, if it is that call; None for one by itself.
 
     Args:
         recorder: Of this runtime.
         layer: Innermost open layer.
         call: What is sent, read with its content.
         capture: Whether the content is to be kept.
-        parent: What it is started in, where the context may have been lost.
     """
     text = sent_text(call)
     if not capture:
         call.capture = False
         call.system_instructions = call.input_messages = call.tool_definitions = None
     found = layer.claim(text) if text and call.operation != "embeddings" else []
-    if found:
-        return JoinedCall(recorder, call, found)
-    return recorder.start_call(call, parent)
+    return JoinedCall(recorder, call, found) if found else None
