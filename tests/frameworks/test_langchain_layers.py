@@ -483,7 +483,7 @@ def gated() -> Iterator[Captured]:
 
 
 def test_a_checked_call_is_the_frameworks_own(gated: Captured, llm: ChatOpenAI, server: ReplayServer) -> None:
-    """Its exact usage goes to LangChain's span, and whoever makes spans of the SDK is not told to be quiet."""
+    """Its exact usage goes to LangChain's span, and whoever makes spans of the SDK is not told to hush."""
     told: list[object] = []
     transport = importlib.import_module("httpx2" if openai.__version__ >= "3" else "httpx")
     client = transport.Client(event_hooks={"request": [lambda _: told.append(get_value(MODELS_SUPPRESSED))]})
