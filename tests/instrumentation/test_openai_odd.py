@@ -123,6 +123,21 @@ def test_streams(name: str) -> None:
     assert ours == bare
 
 
+def test_a_reason_that_comes_with_text_and_before_more() -> None:
+    """Why the answer ends is known wherever in the stream it was said."""
+    early = {"id": "1", "choices": [{"index": 0, "delta": {"content": "b"}, "finish_reason": "length"}]}
+    chunks = [delta(content="a"), early, delta(content="c"), delta(content="d")]
+    with (
+        ReplayServer([exchange(chunks, stream=True)]) as server,
+        openai.OpenAI(**client_kwargs(server)) as client,
+        capture(capture_content=True, auto_session=False) as captured,
+    ):
+        list(client.chat.completions.create(**{**ASK, "stream": True}))
+        attributes = captured.spans[0].attributes or {}
+    assert attributes["gen_ai.response.finish_reasons"] == ("length",)
+    assert json.loads(str(attributes["gen_ai.output.messages"]))[0]["parts"][0]["content"] == "abcd"
+
+
 RESPONSES: dict[str, Any] = {
     "empty": {},
     "null output": {"id": "r", "output": None, "status": "completed"},

@@ -155,16 +155,11 @@ def _reasoning(message: Any) -> str | None:
 
 
 class _Choice:
-    """One choice of a stream under construction.
+    """One choice of a stream under construction."""
 
-    Attributes:
-        last: The last chunk that was read as text alone; it may tell why the answer ends.
-    """
-
-    __slots__ = ("add", "last", "reason", "reasoning", "text", "tools")
+    __slots__ = ("add", "reason", "reasoning", "text", "tools")
 
     def __init__(self) -> None:
-        self.last: Any = None
         self.reason: str | None = None
         self.text: list[str] = []
         self.add = self.text.append
@@ -211,10 +206,10 @@ def chat_chunks(call: ModelCall) -> Callable[[Any], object]:
             try:
                 told = part.__dict__
                 (each,) = told["choices"]
-                text = each.__dict__["delta"].__dict__["content"]
-                if text and told["usage"] is None:
+                seen = each.__dict__
+                text = seen["delta"].__dict__["content"]
+                if text and seen["finish_reason"] is None and told["usage"] is None:
                     add(text)
-                    choice.last = part
                     return
             except Exception:  # noqa: BLE001, S110 - no plain piece of text, whatever it is
                 pass
@@ -256,11 +251,6 @@ def chat_done(call: ModelCall) -> None:
     if choices is None:  # no chunk came, or it was no stream after all
         return
     call.scratch = None
-    for choice in choices.values():
-        if choice.reason is None and choice.last is not None:
-            told = choice.last.__dict__
-            choice.reason = told["choices"][0].__dict__["finish_reason"]
-            call.service_tier = told.get("service_tier") or call.service_tier
     ordered = [choices[index] for index in sorted(choices, key=lambda at: at if _count(at) else 0)]
     if ordered:
         call.finish_reasons = tuple(choice.reason or "error" for choice in ordered)
