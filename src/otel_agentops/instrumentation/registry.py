@@ -168,19 +168,21 @@ _ALL = frozenset({"all", "*"})
 def _gated(gate: tuple[str, ...], strict: bool) -> list[str]:
     if not gate:
         return []
-    able = [name for name in sorted(_nameable()) if _gateable(name)]
+    known = {name: _gateable(name) for name in sorted(_nameable())}
+    able = [name for name in known if known[name]]
     if not _ALL.isdisjoint(gate):
         return able
     for name in gate:
-        if name not in able:
+        if known.get(name, False) is False:
             _unknown("gate", name, [*able, "all"], strict)
     return [name for name in gate if name in able]
 
 
-def _gateable(name: str) -> bool:
+def _gateable(name: str) -> bool | None:
+    """Whether its calls can be checked; None if it cannot be loaded, which is reported."""
     with failsafe(f"loading the instrumentor {name}"):  # somebody's may be broken
         return isinstance(instrumentor(name), Gateable)
-    return False
+    return None
 
 
 def _unknown(setting: str, name: str, known: Iterable[str], strict: bool) -> None:
