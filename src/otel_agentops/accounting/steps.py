@@ -115,8 +115,8 @@ class History:
         at = (number - self.first) * _SIZE
         if number == self.first + len(self) - 1:
             del self._packed[-_SIZE:]
-        elif at >= 0:  # others came after it: it becomes a step that nobody makes
-            _STEP.pack_into(self._packed, at, 0, 0, 0, now())
+        elif at >= 0:  # others came after it: it becomes a prompt like no other, which says nothing
+            _STEP.pack_into(self._packed, at, number << 1, 0, 0, now())
 
     def lacks(self, token: int) -> bool:
         """Whether there is certainly no step with this token; quick, and false where it would take long."""

@@ -212,12 +212,15 @@ class Watcher:
             if step.news:
                 self.tell(finding, scope)
 
-    def cancel(self, record: Record) -> None:
-        """The call that was looked at is not made after all."""
+    def cancel(self, record: ModelCall | ToolCall, scope: Scope | None) -> None:
+        """The call that was looked at is not made after all; a loop that was found by it is one."""
         step, record.step = record.step, None
-        if step is not None:
-            with self._lock:
-                step.history.drop(step.number)
+        if step is None:
+            return
+        with self._lock:
+            step.history.drop(step.number)
+        if record.findings and step.news:
+            self.tell(record.findings[0], scope)
 
     def ended(self, call: ModelCall, scope: Scope | None, start_ns: int) -> None:
         """A stage of the accounting: a model call has ended."""

@@ -227,7 +227,7 @@ class Recorder:
         try:
             start(record, scope)
         except Refusal:
-            self.watcher.cancel(record)
+            self.watcher.cancel(record, scope)
             raise
 
     def scope_here(self) -> Scope | None:
