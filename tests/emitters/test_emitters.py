@@ -13,7 +13,7 @@ import pytest
 from emitters import table
 from emitters.billing import Billed, billed
 from emitters.golden import run
-from emitters.turns import ROUNDS, TURNS
+from emitters.turns import HELPED, ROUNDS, TURNS
 
 
 def _skip(name: str) -> None:
@@ -86,6 +86,16 @@ def test_a_loop_is_on_the_spans_of_the_emitter(went: dict[str, Any]) -> None:
     loop = went["gate"]["loop"]
     assert loop["findings"] == ["repeated_prompt"]
     assert loop["marked"] == [["repeated_prompt"]] * (ROUNDS - 2)
+    assert (loop["served"], loop["calls"], loop["stopped"]) == (ROUNDS, ROUNDS, [])
+
+
+@pytest.mark.parametrize("place", [(), ("--inside",)], ids=["outside", "inside"])
+@pytest.mark.parametrize("name", HELPED)
+def test_a_loop_of_streams_by_a_helper_is_one_loop(name: str, place: tuple[str, ...]) -> None:
+    """The gate and the emitter's span tell of one prompt each round, although they see it apart."""
+    _skip(name)
+    loop = run(name, "--helper", *place, module="turns")["gate"]["loop"]
+    assert loop["findings"] == ["repeated_prompt"]
     assert (loop["served"], loop["calls"], loop["stopped"]) == (ROUNDS, ROUNDS, [])
 
 

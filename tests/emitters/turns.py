@@ -39,6 +39,19 @@ def anthropic(setup: Setup) -> Turn:
     return lambda: client.messages.create(**body)
 
 
+def _anthropic_helper(setup: Setup) -> Turn:
+    """The same by the helper that sends its request only when it is entered."""
+    client = setup.anthropic()
+    body = setup.answers.requests("/v1/messages", stream=True)[0]
+    asked = {name: value for name, value in body.items() if name != "stream"}
+
+    def run() -> None:
+        with client.messages.stream(**asked) as stream:
+            stream.until_done()
+
+    return run
+
+
 def _langchain(setup: Setup) -> Turn:
     from langchain_openai import ChatOpenAI
 
@@ -141,12 +154,25 @@ TURNS: dict[str, tuple[str, Callable[[Setup], object], Callable[[Setup], Turn]]]
 }
 """The library before which the gate stands, what switches the emitter on, and what makes the turn."""
 
+HELPED = {name: (*TURNS[name][:2], _anthropic_helper) for name in TURNS if "anthropic" in name}
+"""The same for streams that a helper of the SDK sends."""
 
-def main(name: str) -> None:
-    """Go round, without the gate and with it, and say what came of it."""
-    library, switch_on, make = TURNS[name]
+
+def main(name: str, *options: str) -> None:
+    """Go round, without the gate and with it, and say what came of it.
+
+    Args:
+        name: One of `TURNS`.
+        options: `--helper` for those of `HELPED`; `--inside` for a gate alone, below the emitter's wrapper.
+    """
+    library, switch_on, make = (HELPED if "--helper" in options else TURNS)[name]
     with serving(recorded(*OPENAI, *ANTHROPIC)) as answers:
         setup = Setup(answers, accounting=True)
+        if "--inside" in options:
+            ao.init(tracer_provider=setup.provider, auto_session=False, instrument=[], gate=[library])
+            switch_on(setup)
+            sys.stdout.write("\n" + json.dumps({"gate": _rounds(setup, make(setup))}) + "\n")
+            return
         ao.init(tracer_provider=setup.provider, auto_session=False, instrument=[])
         switch_on(setup)
         found = {"alone": _rounds(setup, make(setup))}
@@ -198,4 +224,4 @@ def _names(error: BaseException | None) -> list[str]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

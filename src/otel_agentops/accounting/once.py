@@ -34,6 +34,8 @@ _MAX_SPANS = 100_000
 _MAX_COUNTED = 8_192
 _MAX_IDS = 4_096
 _PER_TRACE = 1_024
+_SOON_NS = 1_000_000_000
+"""Until a request is on its way after the helper that sends it was made."""
 _BELOW = 64
 
 _lock = RLock()
@@ -63,6 +65,7 @@ class Counted:
         "spanless",
         "start_ns",
         "unpriced",
+        "unread",
         "usage",
     )
 
@@ -75,7 +78,7 @@ class Counted:
         self.usage = call.usage
         self.embeds = _embeds(call)
         self.failed = call.error_type is not None
-        self.priced = self.unpriced = False
+        self.priced = self.unpriced = self.unread = False
         self.digested = call.digest is not None
         self.spanless = emitter == GATE  # the first span that tells of it gets its cost
         self.findings = call.findings if self.spanless else None
@@ -191,10 +194,33 @@ class Calls:
                 self._duplicate(call, (same,))
                 place.below = [*(place.below or ()), same]
                 return
+            known = self._known(call, place, start_ns)
             counted = Counted(call, place.emitter, start_ns, end_ns)
+            counted.digested = counted.digested or known
             place.below = [counted] if place.below is None else [*place.below, counted]
             place.told = counted
             self._remember(counted, place)
+
+    def noted(self, call: ModelCall, place: Place, start_ns: int) -> None:
+        """A call was sent whose answer is read elsewhere: the span that tells of it counts it, later.
+
+        Its prompt is in the history already, in other words than those of that span.
+        """
+        counted = Counted(call, place.emitter, start_ns, time.time_ns() + _SOON_NS)
+        counted.unread, counted.findings = True, call.findings
+        with _lock:
+            self._remember(counted, place)
+
+    def _known(self, call: ModelCall, place: Place, start_ns: int) -> bool:
+        """Whether a call that is to be counted was noted before; its prompt is not noted again then."""
+        recent = self._by_trace.get(0 if place.root else place.trace_id, ())
+        for counted in recent:
+            if counted.unread and counted.end_ns > start_ns and _related(_models(call), counted.models):
+                counted.unread = False
+                counted.end_ns = 0  # nobody else is beside it
+                call.digest, call.findings = None, counted.findings
+                return True
+        return False
 
     def _late(self, call: ModelCall, place: Place, counted: Counted) -> None:
         """The span around ended first, as with streams, and told of the call, perhaps not what it used."""
@@ -250,6 +276,7 @@ class Calls:
                 break  # had ended before this one began, and so had those before it
             if (
                 counted.end_ns
+                and not counted.unread
                 and emitter not in counted.emitters
                 and (_same(call, counted, start_ns) if trace_id else _equal(call, counted))
             ):

@@ -119,6 +119,7 @@ class GatedCall(OpenCall):
         if _unread(call):  # an answer that is read elsewhere, and later
             self._recorder.watcher.ended(call, self.scope, self.start_ns)
             self._recorder.budgets.free(call)
+            self._recorder.calls.noted(call, self._place(), self.start_ns)
             return
         call.place = place = self._place()
         self._recorder.account(call, self.scope, self.start_ns)
