@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from otel_agentops.pricing.cards import Rate, Rates
 from otel_agentops.pricing.matching import Matcher
+from otel_agentops.pricing.plans import ARITHMETIC
 from otel_agentops.pricing.windows import ALWAYS, Window
 
 __all__ = [
@@ -187,7 +188,7 @@ class Price(ConditionalRule):
         fees = {_TOOL_KEYS[key]: _amount(f"tool.{key}", value) for key, value in self.tool.items()}
         if self.request is not None:
             fees["requests_kcount"] = _amount("request", self.request)
-        return {key: Rate(value * 1000) for key, value in fees.items()}
+        return {key: Rate(ARITHMETIC.multiply(value, 1000)) for key, value in fees.items()}
 
 
 Rule: TypeAlias = Price | Alias | Adjust
