@@ -113,6 +113,37 @@ def test_a_price_that_is_known_later(captured: Captured) -> None:
     assert sum(value for _, value in points(data, "cost_usd")) == pytest.approx(5 * PRICE, rel=1e-12)
 
 
+def test_a_price_that_is_known_later_is_of_its_own_model(captured: Captured) -> None:
+    """A call of one model that gets its usage later takes back none that another model missed."""
+    captured.provider.add_span_processor(ao.AgentOpsSpanProcessor())
+    outer, inner = captured.provider.get_tracer("outer"), captured.provider.get_tracer("inner")
+    known, unknown = (
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": provider,
+            "gen_ai.request.model": model,
+        }
+        for provider, model in (("openai", "gpt-4o-mini"), ("anthropic", "claude-3-5-haiku-latest"))
+    )
+    seen: list[dict[str, int]] = []
+
+    def look() -> None:
+        found = points(captured.metrics, "unpriced_calls")
+        seen.append({attributes["gen_ai.request.model"]: value for attributes, value in found})
+
+    with outer.start_as_current_span("chat", attributes=known) as span:
+        with inner.start_as_current_span("chat", attributes=known):
+            pass
+        span.set_attributes({"gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 100})
+    look()
+    for attributes in (unknown, unknown, known, known):
+        with inner.start_as_current_span("chat", attributes=attributes):
+            pass
+        look()
+    x, y = "gpt-4o-mini", "claude-3-5-haiku-latest"
+    assert seen == [{x: 1}, {x: 1, y: 1}, {x: 1, y: 2}, {x: 1, y: 2}, {x: 2, y: 2}]
+
+
 def test_sampling_leaves_the_counters_alone() -> None:
     """A call whose span nobody keeps is counted all the same."""
     reader = InMemoryMetricReader()
@@ -296,6 +327,62 @@ with capture(auto_session=False) as captured:
         [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60
     )
     assert done.stdout.split() == ["1", "5"]
+
+
+INTERRUPTED = """
+import faulthandler, signal
+faulthandler.dump_traceback_later(20, exit=True)
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+import otel_agentops as ao
+
+reader = InMemoryMetricReader()
+meters = MeterProvider([reader], shutdown_on_exit=False)
+ao.init(tracer_provider=TracerProvider(), meter_provider=meters, auto_session=False, instrument=[])
+collected, busy = 0, False
+
+class Model(str):
+    # a name that is looked up is where the signal comes; a program's comes anywhere
+    def __hash__(self):
+        signal.raise_signal(signal.SIGTERM)
+        return super().__hash__()
+    __eq__ = str.__eq__
+
+def handler(*_):
+    global collected, busy
+    if not busy:
+        busy = True
+        collected += meters.force_flush()
+        busy = False
+
+for number in range(6):
+    model = Model("gpt-4o-mini")
+    with ao.model_call(provider="openai", model=model, messages=str(number)) as call:
+        if number % 2:
+            call.response(usage=ao.Usage(input_tokens=1000, output_tokens=100))
+        signal.signal(signal.SIGTERM, handler)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print(collected > 6)
+busy = True
+for scope in reader.get_metrics_data().resource_metrics[0].scope_metrics:
+    for metric in scope.metrics:
+        if metric.name in ("otel_agentops.cost_usd", "otel_agentops.unpriced_calls"):
+            print(metric.name, [round(point.value, 6) for point in metric.data.data_points])
+"""
+
+
+def test_a_signal_handler_that_collects() -> None:
+    """A handler runs between any two steps of the main thread, also where a call is being counted."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.splitlines()) == [
+        "True",
+        "otel_agentops.cost_usd [0.00063]",
+        "otel_agentops.unpriced_calls [3]",
+    ]
 
 
 def test_a_provider_that_cannot_be_hashed() -> None:
