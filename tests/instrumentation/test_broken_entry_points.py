@@ -54,7 +54,7 @@ def install(folder: Path, group: str, code: str) -> None:
 
 def checked(folder: Path, gate: Any) -> tuple[int, dict[str, int], str]:
     """Run the program; how many calls were sent before one was refused, what failed, and the log."""
-    paths = os.pathsep.join([str(folder), str(Path(__file__).parent.parent)])
+    paths = os.pathsep.join([str(folder), *sys.path])
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(gate)],
         check=False,
