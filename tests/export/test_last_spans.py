@@ -12,7 +12,7 @@ from export.collector import Received, http_collector
 from export.test_export import run
 from export.test_spool import PATIENCE_S, Program
 
-ROUNDS = 6
+ROUNDS = 12
 TESTS = str(Path(__file__).parent.parent)
 
 PROGRAM = f"""
@@ -35,7 +35,7 @@ rounds = []
 for number in range({ROUNDS}):
     program = Program(URL, Path(FOLDER), spool=SPOOL, spool_directory=FOLDER if SPOOL else None)
     over = threading.Event()
-    lists = [[] for _ in range(4)]
+    lists = [[] for _ in range(8)]
     threads = [threading.Thread(target=work, args=(program, names, over)) for names in lists]
     for thread in threads:
         thread.start()
