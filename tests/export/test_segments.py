@@ -24,7 +24,7 @@ from otel_agentops.export import wire
 from otel_agentops.export.batches import Batch, Queue
 from otel_agentops.export.counts import Counts
 from otel_agentops.export.oversize import cut_to_fit
-from otel_agentops.export.segments import SUFFIX, Segment, frame, scan
+from otel_agentops.export.segments import SUFFIX, Segment, frame, records_in, scan
 from otel_agentops.export.store import REFUSED, Store
 from otel_agentops.export.unwire import spans_of
 
@@ -234,9 +234,18 @@ def test_refused_batches_are_bounded(tmp_path: Path) -> None:
     kept = store(tmp_path, max_bytes=100_000)
     for _ in range(30):
         assert kept.set_aside(batch(encoded(1, "x" * 5_000)))
+        kept._counts.add("set_aside", 1)  # as the sender does
         kept.look_around()
     files = list((tmp_path / "d" / REFUSED).iterdir())
     assert 0 < sum(path.stat().st_size for path in files) <= 50_000
+    there = sum(len(records_in(path.read_bytes()).records) for path in files)
+    assert kept._counts.as_dict()["set_aside"] == there
+    assert kept._counts.lost == 30 - there > 0
+    kept.close()
+    later = store(tmp_path, max_age_s=-1)  # another process, to which all of it is too old
+    later.look_around()
+    assert list((tmp_path / "d" / REFUSED).iterdir()) == []
+    assert (later._counts.adopted, later._counts.lost, later._counts.set_aside) == (there, there, 0)
 
 
 def test_memory_is_bounded() -> None:

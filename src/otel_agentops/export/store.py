@@ -16,7 +16,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, NamedTuple
 
 from otel_agentops.export.batches import Batch, first_of, joined_id
-from otel_agentops.export.segments import SUFFIX, Segment, frame
+from otel_agentops.export.segments import SUFFIX, Segment, frame, records_in
 from otel_agentops.export.unwire import spans_of
 from otel_agentops.export.wire import request
 from otel_agentops.failsafe import warn_once
@@ -108,6 +108,7 @@ class Store:
         self._others = 0
         self._seen_at = 0.0
         self._refused: Segment | None = None
+        self._aside: set[Path] = set()  # files of refused spans that are ours, while they are there
 
     def reborn(self) -> None:
         """In a forked child: the parent goes on with the files, so let them go untouched."""
@@ -207,6 +208,7 @@ class Store:
                     private_directory(self.directory)
                     private_directory(self.directory / REFUSED)
                     self._refused = self._new(self.directory / REFUSED)
+                    self._aside.add(self._refused.path)
                 self._refused.append(framed)
             except OSError as error:
                 self._refused = None
@@ -358,7 +360,21 @@ class Store:
             status = path.stat()
             used += status.st_size
             if used > self._max_bytes // 4 or status.st_mtime < oldest:
-                path.unlink(missing_ok=True)
+                self._give_up(path)
+
+    def _give_up(self, path: Path) -> None:
+        """Delete a file of refused spans; now they are lost, whoever set them aside."""
+        lost = sum(record.spans for record in records_in(path.read_bytes()).records)
+        path.unlink()
+        if self._refused is not None and path == self._refused.path:
+            self._refused.close()
+            self._refused = None
+        if path in self._aside:
+            self._aside.discard(path)
+            self._counts.add("set_aside", -lost)
+        else:
+            self._counts.add("adopted", lost)
+        self._counts.drop("refused, and no room or too old", lost)
 
     def close(self) -> None:
         """Leave what waits to whoever looks around next."""
