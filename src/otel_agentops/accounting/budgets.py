@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
-from operator import add, attrgetter, sub
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 from otel_agentops.accounting.ledger import EXACT
@@ -19,8 +19,6 @@ __all__ = ["LIMITS", "Amount", "Budget", "BudgetExceeded", "Purse", "purse_name"
 Action = Literal["raise", "warn"]
 
 _plus, _minus = EXACT.add, EXACT.subtract
-_ARITHMETIC = ((add, sub), (_plus, _minus))
-"""How counts and how dollars are added and taken off."""
 
 LIMITS = ("usd", "tokens", "calls", "tool_calls", "repeats")
 """What can be limited."""
@@ -53,8 +51,9 @@ class Amount:
         self.usd = _plus(self.usd, other.usd)
         self.tokens += other.tokens
         self.calls += other.calls
-        self.tool_calls += other.tool_calls
-        self.repeats += other.repeats
+        if other.tool_calls or other.repeats:  # seldom
+            self.tool_calls += other.tool_calls
+            self.repeats += other.repeats
 
     def take(self, other: Amount) -> None:
         """Take another amount off."""
@@ -154,56 +153,76 @@ class Purse:
         budget: Its limits.
         where: Whose it is, for messages.
         spent: What ended calls used.
-        held: What calls on their way may use.
+        taken: The same, and what calls on their way may use.
         exceeded: Limit that a call did not fit under; None so far.
         refuses: Whether calls are refused from now on.
         told: Whether everybody was told that it is exceeded.
         unpriced: Calls that ended without a price.
     """
 
-    __slots__ = ("_limits", "budget", "exceeded", "held", "refuses", "spent", "told", "unpriced", "where")
+    __slots__ = (
+        "_counts",
+        "_usd",
+        "budget",
+        "exceeded",
+        "refuses",
+        "spent",
+        "taken",
+        "told",
+        "unpriced",
+        "where",
+    )
 
     def __init__(self, budget: Budget, where: str) -> None:
         self.budget = budget
         self.where = where
         self.spent = Amount()
-        self.held = Amount()
+        self.taken = Amount()
         self.exceeded: str | None = None
         self.refuses = False
         self.told = False
         self.unpriced = 0
-        self._limits: tuple[tuple[str, Any, Any, Any, Any], ...] = tuple(
-            (name, getattr(budget, name), attrgetter(name), *_ARITHMETIC[name == "usd"])
+        self._usd: Any = budget.usd  # apart, as dollars have an arithmetic of their own
+        self._counts: tuple[tuple[str, int, Callable[[Amount], int]], ...] = tuple(
+            (name, getattr(budget, name), attrgetter(name))
             for name in LIMITS
-            if getattr(budget, name) is not None
+            if name != "usd" and getattr(budget, name) is not None
         )
 
     def lacks(self, more: Amount, priced: bool) -> str | None:
         """Which limit this would go beyond, with what is on its way; None if there is room."""
         if not priced and self.budget.unpriced == "block":
             return "unpriced"
-        spent, held = self.spent, self.held
-        for name, limit, read, plus, _ in self._limits:
+        spent, taken, usd = self.spent, self.taken, self._usd
+        if usd is not None:
+            if more.usd:
+                if _plus(taken.usd, more.usd) > usd:
+                    return "usd"
+            elif more.calls and spent.usd >= usd:
+                return "usd"  # nothing is asked for, by estimate; but there is nothing
+        for name, limit, read in self._counts:
             wanted = read(more)
             if wanted:
-                if plus(plus(read(spent), read(held)), wanted) > limit:
+                if read(taken) + wanted > limit:
                     return name
             elif more.calls and name in _ESTIMATED and read(spent) >= limit:
-                return name  # nothing is asked for, by estimate; but there is nothing
+                return name  # as above
         return None
 
     @property
     def over(self) -> str | None:
         """Which limit ended calls went beyond; None if they kept to all of them."""
-        return next((name for name, limit, read, *_ in self._limits if read(self.spent) > limit), None)
+        if self._usd is not None and self.spent.usd > self._usd:
+            return "usd"
+        return next((name for name, limit, read in self._counts if read(self.spent) > limit), None)
 
     @property
     def remaining(self) -> dict[str, Decimal | int]:
         """What is left of each limit, calls on their way taken off; never below 0."""
-        return {
-            name: max(type(limit)(0), minus(minus(limit, read(self.spent)), read(self.held)))
-            for name, limit, read, _, minus in self._limits
-        }
+        left: dict[str, Decimal | int] = {}
+        if self._usd is not None:
+            left["usd"] = max(Decimal(0), _minus(self._usd, self.taken.usd))
+        return left | {name: max(0, limit - read(self.taken)) for name, limit, read in self._counts}
 
 
 def purse_name(kind: str, name: str | None) -> str:

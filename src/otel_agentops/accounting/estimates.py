@@ -27,6 +27,10 @@ _FRESH_S = 300.0
 """Prices may change; so long a rate is believed."""
 _NOTHING = Decimal(0)
 
+_Rates = tuple[int, int, Decimal]
+"""Rates of a token sent and of one received as whole numbers, and what one is worth in US dollars."""
+_multiply = EXACT.multiply
+
 
 class _Outputs:
     """The lengths of a model's last answers.
@@ -61,7 +65,7 @@ class _Model:
 
     __slots__ = ("outputs", "rates", "until_s")
 
-    def __init__(self, until_s: float, rates: tuple[Decimal, Decimal] | None, outputs: _Outputs) -> None:
+    def __init__(self, until_s: float, rates: _Rates | None, outputs: _Outputs) -> None:
         self.until_s = until_s
         self.rates = rates
         self.outputs = outputs
@@ -96,7 +100,8 @@ class Estimates:
         rates = model.rates
         if rates is None:
             return Amount(_NOTHING, sent + received, 1), False
-        usd = EXACT.add(EXACT.multiply(rates[0], sent), EXACT.multiply(rates[1], received))
+        sent_rate, received_rate, unit = rates
+        usd = _multiply(sent_rate * sent + received_rate * received, unit)
         return Amount(usd, sent + received, 1), True
 
     def learn(self, call: ModelCall) -> None:
@@ -122,8 +127,8 @@ class Estimates:
         self._models[key] = model = _Model(now_s + _FRESH_S, rates, self._lengths(call))
         return model
 
-    def _probe(self, call: ModelCall, now_ns: int) -> tuple[Decimal, Decimal] | None:
-        """US dollars of one token sent and of one received; None where they are unknown."""
+    def _probe(self, call: ModelCall, now_ns: int) -> _Rates | None:
+        """What one token sent and one received cost; None where that is unknown."""
         found: list[Decimal] = []
         for usage in (Usage(_PROBE, 0), Usage(0, _PROBE)):
             probe = ModelCall(call.provider, call.request_model, call.operation, usage=usage)
@@ -133,4 +138,10 @@ class Estimates:
             if usd is None:
                 return None
             found.append(EXACT.divide(usd, _PROBE))
-        return found[0], found[1]
+        return _in_units(*found)
+
+
+def _in_units(sent: Decimal, received: Decimal) -> _Rates:
+    smallest = min(int(each.as_tuple().exponent) for each in (sent, received))
+    one, two = (int(EXACT.scaleb(each, -smallest)) for each in (sent, received))
+    return one, two, EXACT.scaleb(Decimal(1), smallest)

@@ -160,7 +160,7 @@ class Budgets:
                 purse.refuses = True
                 return news, _refusal(purse, limit)
         for purse in purses:
-            purse.held.add(amount)
+            purse.taken.add(amount)
         record.held = held = amount, purses, now
         self._held[id(held)] = held
         return news, None
@@ -202,7 +202,7 @@ class Budgets:
         if self._held.pop(id(held), None) is not None:
             amount, purses, _ = held
             for purse in purses:
-                purse.held.take(amount)
+                purse.taken.take(amount)
 
     def settle(self, call: ModelCall, scope: Scope | None, _start_ns: int) -> None:
         """A stage of the accounting: what the call held is free again, and what it used is spent."""
@@ -259,6 +259,7 @@ class Budgets:
             record.held = None
         for purse in purses:
             purse.spent.add(used)
+            purse.taken.add(used)
 
     @staticmethod
     def _unpriced(call: ModelCall, purses: tuple[Purse, ...]) -> None:
