@@ -18,7 +18,6 @@ __all__ = ["EXACT", "Entry", "Ledger", "OwnCalls", "post"]
 EXACT = Context(prec=50, traps=[])
 """Our own decimal context for sums of money: the application's may have any precision and any trap."""
 _add = EXACT.add
-"""Addition that does not depend on the decimal context of the application."""
 
 
 @dataclass(slots=True)

@@ -207,7 +207,7 @@ class Calls:
         Its prompt is in the history already, in other words than those of that span.
         """
         counted = Counted(call, place.emitter, start_ns, time.time_ns() + _SOON_NS)
-        counted.unread, counted.findings = True, call.findings
+        counted.unread = True
         with _lock:
             self._remember(counted, place)
 

@@ -37,8 +37,8 @@ class Endings(Generic[T]):
     """What is done before spans end, while they can still be written to.
 
     Args:
-        hook: `(known, span, end_time)`: run when a watched span is ended, on the thread that does it; what
-            it raises is swallowed. An emitter may end a span twice.
+        hook: `(known, span, end_time)`: run once for each watched span, on the thread that ends it; what
+            it raises is swallowed.
     """
 
     def __init__(self, hook: Hook[T]) -> None:
@@ -53,8 +53,9 @@ class Endings(Generic[T]):
             known: What the hook is to know of the span.
         """
         members = span.__dict__  # half the price of vars(), at every span
+        members[_KNOWN] = known
         if "end" in members:
-            _wrap_instance(span, self._hook, known)
+            _wrap_instance(span, self._hook)
             return
         kind = type(span)
         ours = self._classes.get(kind)
@@ -62,7 +63,6 @@ class Endings(Generic[T]):
             ours = self._classes[kind] = kind if hasattr(kind, _OURS) else _subclass(kind, self._hook)
         if ours is not kind:
             span.__class__ = ours
-        members[_KNOWN] = known
 
 
 def has_hook(span: Span) -> bool:
@@ -140,16 +140,17 @@ def _clean(span: Any, name: Any, attributes: Any) -> Any:
         return attributes
 
 
-def _wrap_instance(span: Any, hook: Hook[T], known: T) -> None:
+def _wrap_instance(span: Any, hook: Hook[Any]) -> None:
     """Somebody has put an `end` on this very span: put ours around it."""
     inner = span.end
 
     def end(end_time: int | None = None) -> None:
-        try:
-            hook(known, span, end_time)
-        except Exception as error:  # noqa: BLE001 - as above
-            swallowed("accounting for a span", error)
+        known = span.__dict__.pop(_KNOWN, None)
+        if known is not None:
+            try:
+                hook(known, span, end_time)
+            except Exception as error:  # noqa: BLE001 - as above
+                swallowed("accounting for a span", error)
         inner(end_time)
 
     span.end = end
-    span.__dict__[_KNOWN] = known

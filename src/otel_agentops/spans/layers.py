@@ -182,10 +182,10 @@ def waiting(anywhere: bool = True) -> Layer | None:
         anywhere: Whether those that drift are meant as well, where the context has none. They are not for
             a framework's own call: one beside it that sends the same words is no call around it.
     """
-    layer = _innermost.get()
-    if layer is not None and not layer.alive:
-        while layer is not None and not layer.alive:
-            layer = layer.around
+    layer = before = _innermost.get()
+    while layer is not None and not layer.alive:
+        layer = layer.around
+    if layer is not before:
         _innermost.set(layer)
     return _ANYWHERE if layer is None and anywhere and _adrift else layer
 
