@@ -24,8 +24,9 @@ from otel_agentops.export import wire
 from otel_agentops.export.batches import Batch, Queue
 from otel_agentops.export.counts import Counts
 from otel_agentops.export.oversize import cut_to_fit
+from otel_agentops.export.refused import REFUSED
 from otel_agentops.export.segments import SUFFIX, Segment, frame, records_in, scan
-from otel_agentops.export.store import REFUSED, Store
+from otel_agentops.export.store import Store
 from otel_agentops.export.unwire import spans_of
 
 WEEK_S = 7 * 86400

@@ -64,14 +64,15 @@ def packs(spans: Sequence[EncodedSpan], limit: int) -> Iterator[list[EncodedSpan
         yield portion
 
 
-def first_of(spans: Sequence[EncodedSpan], limit: int, at_least_one: bool) -> list[EncodedSpan]:
-    """As many of the first as fit into so many bytes."""
+def first_of(spans: list[EncodedSpan], limit: int, at_least_one: bool) -> tuple[list[EncodedSpan], int]:
+    """As many of the first as fit into so many bytes, and how many bytes those have."""
     size = 0
     for number, span in enumerate(spans):
-        size += span.size
-        if size > limit and (number or not at_least_one):
-            return list(spans[:number])
-    return list(spans)
+        more = span.size
+        if size + more > limit and (number or not at_least_one):
+            return spans[:number], size
+        size += more
+    return spans, size
 
 
 class Queue:

@@ -12,9 +12,9 @@ from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from otel_agentops.export.destination import resolve
+from otel_agentops.export.refused import REFUSED
 from otel_agentops.export.segments import SUFFIX, Segment, records_in
 from otel_agentops.export.spool import make_sender, spool_base, spool_directory
-from otel_agentops.export.store import REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,6 +20,7 @@ import struct
 import time
 import zlib
 from contextlib import suppress
+from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 try:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["SUFFIX", "Portion", "Record", "Segment", "frame", "records_in", "scan", "supported"]
+__all__ = ["SUFFIX", "Portion", "Record", "Segment", "frame", "new_name", "records_in", "scan", "supported"]
 
 SUFFIX = ".spool"
 _MAGIC = b"OASPOOL1"
@@ -78,6 +79,14 @@ class Portion(NamedTuple):
     records: list[Record]
     end: int
     damaged: int
+
+
+_numbers = count(1)
+
+
+def new_name() -> str:
+    """A name for a file that no other has; by their names, files are in the order in which they were made."""
+    return f"{time.time_ns():x}-{os.getpid()}-{next(_numbers)}{SUFFIX}"
 
 
 def frame(batch_id: bytes, spans: int, body: bytes) -> bytes:

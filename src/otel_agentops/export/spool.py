@@ -84,8 +84,9 @@ def _request_bytes(config: Config, destination: Destination) -> int:
 
 def _store(config: Config, destination: Destination, counts: Counts) -> Store | None:
     # late: most programs start without a store
+    from otel_agentops.export.private import private_directory, write_privately  # noqa: PLC0415
     from otel_agentops.export.segments import supported  # noqa: PLC0415
-    from otel_agentops.export.store import Store, private_directory, write_privately  # noqa: PLC0415
+    from otel_agentops.export.store import Store  # noqa: PLC0415
 
     if not supported():
         warn_once("no locks", "this system has no file locks: spans that cannot be sent wait in memory only")

@@ -10,13 +10,16 @@ Files are taken over when the lock of their process is gone. No method raises, w
 from __future__ import annotations
 
 import os
-import stat
 import time
+from contextlib import suppress
 from threading import RLock
 from typing import TYPE_CHECKING, NamedTuple
 
 from otel_agentops.export.batches import Batch, first_of, joined_id
-from otel_agentops.export.segments import SUFFIX, Segment, frame, records_in
+from otel_agentops.export.fresh import Fresh, Written
+from otel_agentops.export.private import private_directory
+from otel_agentops.export.refused import Refused
+from otel_agentops.export.segments import SUFFIX, Segment, frame, new_name
 from otel_agentops.export.unwire import spans_of
 from otel_agentops.export.wire import request
 from otel_agentops.failsafe import warn_once
@@ -25,11 +28,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_agentops.export.counts import Counts
+    from otel_agentops.export.segments import Record
     from otel_agentops.export.wire import EncodedSpan
 
-__all__ = ["REFUSED", "Store", "Taken", "private_directory", "write_privately"]
+__all__ = ["Store", "Taken"]
 
-REFUSED = "refused"
 _SEGMENT_BYTES = 4_000_000
 _SEEN_S = 1.0
 _PAUSE_S = 5.0
@@ -52,30 +55,17 @@ class Taken(NamedTuple):
     skip: int
 
 
-def private_directory(path: Path) -> None:
-    """Have a directory that nobody else can look into.
-
-    Raises:
-        OSError: There is none and none can be made, or it is somebody else's, or no directory.
-    """
-    for missing in (*(each for each in reversed(path.parents) if not each.exists()), path):
-        missing.mkdir(mode=0o700, exist_ok=True)  # `parents=True` would ask the umask for these
-    found = path.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        raise PermissionError(f"{path} is not a directory of our own")
-    if found.st_mode & 0o077:
-        path.chmod(0o700)
+def _read(segment: Segment, size: int, limit: int) -> Written:
+    """What waits in a file; OSError if it cannot be read."""
+    records, end, _ = segment.read(limit, size)
+    return Written([(record.end, Batch(record.id, _spans(record))) for record in records], end)
 
 
-def write_privately(path: Path, text: str) -> None:
-    """Write a small file that nobody else can read.
-
-    Raises:
-        OSError: It cannot be written.
-    """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
-    with open(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123 - of a descriptor
-        file.write(text)
+def _spans(record: Record) -> list[EncodedSpan]:
+    try:
+        return spans_of(record.body)
+    except ValueError:  # of another version: nothing that can be sent
+        return []
 
 
 class Store:
@@ -103,19 +93,19 @@ class Store:
         self._spans: dict[Segment, int] = {}
         self._skip = 0
         self._retry_at = 0.0
-        self._number = 0
         self._bytes = 0
         self._others = 0
         self._seen_at = 0.0
-        self._refused: Segment | None = None
-        self._aside: set[Path] = set()  # files of refused spans that are ours, while they are there
+        self._fresh = Fresh()
+        self._refused = Refused(self.directory, self._segment_bytes, self._counts)
 
     def reborn(self) -> None:
         """In a forked child: the parent goes on with the files, so let them go untouched."""
-        mine = [*self._segments, *([self._refused] if self._refused else [])]
+        mine, refused = self._segments, self._refused
         self._forget()
         for segment in mine:
             segment.close()
+        refused.close()
 
     # --- writing ---
 
@@ -137,6 +127,7 @@ class Store:
                 return False
             self._bytes += more
             self._spans[segment] += len(batch.spans)
+            self._fresh.note(segment, segment.size - more, batch)
             return True
 
     def _failed(self, error: OSError) -> None:
@@ -163,7 +154,7 @@ class Store:
             if not current.removed:
                 return current
         private_directory(self.directory)
-        self._current = self._new(self.directory)
+        self._current = Segment.create(self.directory / new_name())
         self._own(self._current, 0)
         self._segments.append(self._current)
         return self._current
@@ -171,10 +162,6 @@ class Store:
     def _own(self, segment: Segment, spans: int) -> None:
         self._spans[segment] = spans
         self._bytes += segment.size
-
-    def _new(self, directory: Path) -> Segment:
-        self._number += 1
-        return Segment.create(directory / f"{time.time_ns():x}-{os.getpid()}-{self._number}{SUFFIX}")
 
     def _make_room(self, more: int) -> None:
         while self._segments and self.size + more > self._max_bytes:
@@ -193,25 +180,17 @@ class Store:
         if segment is self._current:
             self._current = None
         self._segments.remove(segment)
+        self._fresh.forget(segment)
         del self._spans[segment]
         self._bytes -= segment.size
         segment.close(remove=True)
 
     def set_aside(self, batch: Batch) -> bool:
         """Write a batch that was refused to a place of its own; False if that cannot be."""
-        framed = frame(batch.id, len(batch.spans), request(batch.spans))
         with self._lock:
             try:
-                if self._refused is None or self._refused.size + len(framed) > self._segment_bytes:
-                    if self._refused is not None:
-                        self._refused.close()
-                    private_directory(self.directory)
-                    private_directory(self.directory / REFUSED)
-                    self._refused = self._new(self.directory / REFUSED)
-                    self._aside.add(self._refused.path)
-                self._refused.append(framed)
+                self._refused.add(batch)
             except OSError as error:
-                self._refused = None
                 self._failed(error)
                 return False
             return True
@@ -236,10 +215,12 @@ class Store:
                 if not self._segments:
                     return None
                 segment, size = self._segments[0], self._segments[0].size
+                written = self._fresh.behind_settled(segment, limit)
             try:
-                taken = self._read(segment, size, limit)
+                written = written or _read(segment, size, limit)
             except OSError:
-                taken = None
+                written = None
+            taken = self._cut(segment, written, limit) if written is not None else None
             if taken is not None and taken.batch.spans:
                 return taken
             with self._lock:
@@ -248,28 +229,25 @@ class Store:
                 elif taken is not None:
                     self._advance(taken)
 
-    def _read(self, segment: Segment, size: int, limit: int) -> Taken:
-        portion = segment.read(limit, size)
+    def _cut(self, segment: Segment, written: Written, limit: int) -> Taken:
+        """Of what was found behind what is settled, as much as may be sent together."""
         spans: list[EncodedSpan] = []
         ids: list[bytes] = []
         used, skip, end = 0, self._skip, segment.settled
-        for record in portion.records:
-            try:
-                inside = spans_of(record.body)[skip:]
-            except ValueError:
-                inside = []
-            fitting = first_of(inside, limit - used, not spans)
+        for record_end, batch in written.batches:
+            inside = batch.spans[skip:] if skip else batch.spans
+            fitting, size = first_of(inside, limit - used, not spans)
             spans += fitting
-            used += sum(span.size for span in fitting)
+            used += size
             first, skip = skip, skip + len(fitting)
             whole = not first and len(fitting) == len(inside)
             if fitting:
-                ids.append(record.id if whole else joined_id(record.id, bytes(f"{first}-{skip}", "ascii")))
+                ids.append(batch.id if whole else joined_id(batch.id, bytes(f"{first}-{skip}", "ascii")))
             if len(fitting) < len(inside):
                 break
-            end, skip = record.end, 0
+            end, skip = record_end, 0
         else:
-            end = portion.end
+            end = written.end
         return Taken(Batch(joined_id(*ids) if ids else b"", spans), segment, end, skip)
 
     def done(self, taken: Taken) -> bool:
@@ -307,11 +285,10 @@ class Store:
             Whether something was taken over.
         """
         with self._lock:
-            try:
+            found = False
+            with suppress(OSError):  # no directory, or none that can be read
                 found = self._adopt()
                 self._trim()
-            except OSError:  # no directory, or none that can be read
-                return False
             return found
 
     def _adopt(self) -> bool:
@@ -350,31 +327,7 @@ class Store:
                 self._drop(segment, "too old")
         while self._segments and self.size > self._max_bytes:
             self._drop(self._segments[0], "spool full")
-        self._trim_refused(oldest)
-
-    def _trim_refused(self, oldest: float) -> None:
-        """A quarter of the space, and nothing that is too old."""
-        files = sorted((self.directory / REFUSED).glob(f"*{SUFFIX}"), reverse=True)
-        used = 0
-        for path in files:
-            status = path.stat()
-            used += status.st_size
-            if used > self._max_bytes // 4 or status.st_mtime < oldest:
-                self._give_up(path)
-
-    def _give_up(self, path: Path) -> None:
-        """Delete a file of refused spans; now they are lost, whoever set them aside."""
-        lost = sum(record.spans for record in records_in(path.read_bytes()).records)
-        path.unlink()
-        if self._refused is not None and path == self._refused.path:
-            self._refused.close()
-            self._refused = None
-        if path in self._aside:
-            self._aside.discard(path)
-            self._counts.add("set_aside", -lost)
-        else:
-            self._counts.add("adopted", lost)
-        self._counts.drop("refused, and no room or too old", lost)
+        self._refused.trim(oldest, self._max_bytes // 4)
 
     def close(self) -> None:
         """Leave what waits to whoever looks around next."""
@@ -386,8 +339,7 @@ class Store:
                     self._failed(error)
             for segment in self._segments:
                 segment.close()
-            if self._refused is not None:
-                self._refused.close()
+            self._refused.close()
             self._forget()
 
     def _leave(self, segment: Segment) -> None:
