@@ -69,6 +69,30 @@ def test_theirs_goes_and_ours_stays(original: Any, captured: Captured) -> None:
     assert inspect.getattr_static(Completions, "create") is original
 
 
+@pytest.mark.parametrize("below", [[], ["below"]])
+def test_theirs_above_goes(original: Any, captured: Captured, below: list[str]) -> None:
+    """With another above ours, and one below it or none: the upper goes first, and calls go on."""
+    ao.uninstrument("openai")
+    seen: list[str] = []
+    for name in below:
+        put_on(seen, name)
+    ao.instrument("openai")
+    put_on(seen, "above")
+    for left in (["above", *below], below, [])[: 2 + len(below)]:
+        call()
+        assert seen == left
+        with ReplayServer([PLAIN]) as server, openai.OpenAI(**client_kwargs(server)) as client:
+            Completions.create(client.chat.completions, **ASK)
+        assert seen == left * 2
+        assert len(captured.named("chat")) == 2
+        seen.clear()
+        captured.clear()
+        if left:
+            take_off()
+    ao.uninstrument("openai")
+    assert inspect.getattr_static(Completions, "create") is original
+
+
 def test_ours_is_taken_off_when_nobody_is_below(original: Any, captured: Captured) -> None:
     """With the SDK's own method below, the outermost wrapper is ours and goes, as they ask."""
     take_off()

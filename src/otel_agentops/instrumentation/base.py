@@ -33,7 +33,7 @@ from otel_agentops.accounting import take_digest
 from otel_agentops.failsafe import Refusal, failsafe, logger, swallowed
 from otel_agentops.instrumentation.arguments import ABSENT, given
 from otel_agentops.instrumentation.layers import layers_of
-from otel_agentops.instrumentation.methods import Method, Pending, method_around
+from otel_agentops.instrumentation.methods import Pending, method_around, wrapper_in
 from otel_agentops.instrumentation.quiet import quiet
 from otel_agentops.instrumentation.switches import TargetState, suppressed
 from otel_agentops.spans import current, follow, join, start_annotated, start_gated, waiting
@@ -251,7 +251,7 @@ class _Patch:
 
     def _is_ours(self, layer: Any) -> bool:
         # a peer below ours that was taken off has left another object with the same wrapper of ours
-        return isinstance(layer, Method) and layer._self_wrapper is self.ours._self_wrapper
+        return wrapper_in(layer) is self.ours._self_wrapper
 
     @property
     def in_place(self) -> bool:

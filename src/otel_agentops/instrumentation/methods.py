@@ -11,7 +11,7 @@ from otel_agentops.failsafe import failsafe
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Method", "Pending", "method_around"]
+__all__ = ["Method", "Pending", "method_around", "wrapper_in"]
 
 
 class _Kind(type(wrapt.BoundFunctionWrapper)):  # type: ignore[misc]  # whatever kind that is
@@ -72,9 +72,12 @@ class _OverPeer(Method):
             return bound
         peer: Any = self.__wrapped__
         below = method_around(peer.__wrapped__, self._self_wrapper, self._self_home)
-        return _Shown(
-            below, lambda _wrapped, _instance, args, kwargs: bound(*args, **kwargs), self._self_home
-        )
+
+        def call(_wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+            # without it in the arguments where a peer above us has put back what the class showed it
+            return bound(*args, **kwargs) if instance is None else bound(instance, *args, **kwargs)
+
+        return _Shown(below, call, self._self_home)
 
 
 class _Shown(Method):
@@ -104,6 +107,14 @@ def method_around(wrapped: Any, wrapper: Callable[..., Any], owner: Any) -> Meth
     """
     peer = isinstance(wrapped, wrapt.FunctionWrapper) and not isinstance(wrapped, Method)
     return (_OverPeer if peer else Method)(wrapped, wrapper, owner)
+
+
+def wrapper_in(layer: Any) -> Any:
+    """What is called instead of a method by a layer of ours; None if the layer is another's.
+
+    Peers that were above ours and are switched off put back what the class showed them: a bound method.
+    """
+    return layer._self_wrapper if isinstance(layer, Method | _Bound) else None
 
 
 class Pending:
