@@ -414,6 +414,19 @@ def _never_awaited(see: See) -> Any:
     return asyncio.run(main())
 
 
+@scene("async chat.completions.create: never awaited, in a cycle")
+def _never_awaited_in_a_cycle(see: See) -> Any:
+    async def main() -> None:
+        async with see.async_client() as client:
+            cycle: list[Any] = [client.chat.completions.create(**_CHAT.arguments)]
+            cycle.append(cycle)
+            del cycle
+            gc.collect()
+            await asyncio.sleep(0)
+
+    return asyncio.run(main())
+
+
 # --- streaming raw answers ---
 
 

@@ -325,7 +325,9 @@ def _wrapper(target: Target, instrumentor: Instrumentor, patch: _Patch) -> Calla
         return finish(result, call, target, conceal)
 
     def coroutine(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        ours: Any = run(Pending(wrapped(*args, **kwargs)), wrapped, instance, args, kwargs)
+        pending = Pending()
+        pending.hold(wrapped(*args, **kwargs))
+        ours: Any = run(pending, wrapped, instance, args, kwargs)
         ours.__name__, ours.__qualname__ = names
         return ours
 

@@ -122,12 +122,17 @@ class Pending:
 
     Async methods are called at once, as they are without us, so that wrong arguments are refused by the
     call and not by the await. If nobody ever awaits the coroutine that the caller was given, the
-    interpreter warns about that one; this one is closed without a word.
+    interpreter warns about that one; this one is closed without a word. It is made before the coroutine,
+    since of a cycle of rubbish the older objects are finalised first.
     """
 
     __slots__ = ("_coroutine",)
 
-    def __init__(self, coroutine: Any) -> None:
+    def __init__(self) -> None:
+        self._coroutine: Any = None
+
+    def hold(self, coroutine: Any) -> None:
+        """Keep it until it is taken."""
         self._coroutine = coroutine
 
     def take(self) -> Any:
