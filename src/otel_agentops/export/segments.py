@@ -239,8 +239,9 @@ class Segment:
         if remove:
             with suppress(OSError):
                 self.path.unlink()
+        fd, self._fd = self._fd, -1  # whoever still reads must not read what has this number next
         with suppress(OSError):
-            os.close(self._fd)
+            os.close(fd)
 
 
 def _settled(offset: int) -> bytes:

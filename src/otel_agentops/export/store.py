@@ -221,12 +221,14 @@ class Store:
             except OSError:
                 written = None
             taken = self._cut(segment, written, limit) if written is not None else None
-            if taken is not None and taken.batch.spans:
-                return taken
             with self._lock:
-                if segment in self._spans and (taken is None or segment.size == size):
+                if segment not in self._spans:  # made room meanwhile: another file may have been read
+                    continue
+                if taken is not None and taken.batch.spans:
+                    return taken
+                if taken is None or segment.size == size:
                     self._drop(segment, "damaged")  # whatever was counted and is not there
-                elif taken is not None:
+                else:
                     self._advance(taken)
 
     def _cut(self, segment: Segment, written: Written, limit: int) -> Taken:

@@ -1,0 +1,92 @@
+"""What others do to a store while one thread is in the middle of something."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from export.test_segments import batch, drained, encoded, store
+from otel_agentops.export import fresh
+from otel_agentops.export import store as stores
+from otel_agentops.export.fresh import Written
+from otel_agentops.export.segments import Segment
+from otel_agentops.export.store import Store
+from otel_agentops.export.wire import EncodedSpan
+
+SPANS = encoded(6, "x" * 300)
+
+
+@pytest.fixture
+def restless() -> Iterator[None]:
+    """Threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(before)
+
+
+def busy(kept: Store, meanwhile: Callable[[], object], count: int = 40) -> list[EncodedSpan]:
+    """What six threads could keep while this one did something."""
+    done: list[EncodedSpan] = []
+    begin = threading.Barrier(7)
+
+    def keep(span: EncodedSpan) -> None:
+        begin.wait()
+        done.extend(span for _ in range(count) if kept.keep(batch([span])))
+
+    threads = [threading.Thread(target=keep, args=(span,)) for span in SPANS]
+    for thread in threads:
+        thread.start()
+    begin.wait()
+    meanwhile()
+    for thread in threads:
+        thread.join()
+    return done
+
+
+def test_a_file_goes_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its number is another file's by then: that one is neither sent nor written to."""
+    monkeypatch.setattr(fresh, "_MOST_BYTES", 0)
+    kept, other = store(tmp_path), tmp_path / "other"
+    assert kept.keep(batch(SPANS))
+    other.write_bytes(bytes(9_000))
+    opened: list[int] = []
+    real = stores._read
+
+    def read(segment: Segment, size: int, limit: int) -> Written:
+        number = segment._fd
+        os.utime(segment.path, (1, 1))
+        kept.look_around()
+        opened.append(os.open(other, os.O_RDWR))
+        assert opened == [number]
+        return real(segment, size, limit)
+
+    monkeypatch.setattr(stores, "_read", read)
+    assert kept.take(1_000_000) is None
+    os.close(opened[0])
+    assert other.read_bytes() == bytes(9_000)
+    assert kept._counts.dropped == {"too old": 6}
+
+
+@pytest.mark.usefixtures("restless")
+def test_threads_and_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files go to make room while one of them is read: what is taken waits still, and is counted once."""
+    monkeypatch.setattr(fresh, "_MOST_BYTES", 2_000)
+    kept, sent = store(tmp_path, max_bytes=20_000), 0
+
+    def take() -> None:
+        nonlocal sent
+        until = time.monotonic() + 0.2
+        while time.monotonic() < until:
+            if (taken := kept.take(1_500)) is not None and kept.done(taken):
+                sent += len(taken.batch.spans)
+
+    ended = len(busy(kept, take, 200))
+    assert ended == sent + kept.waiting + kept._counts.lost
+    assert len(drained(kept)) == ended - sent - kept._counts.lost
