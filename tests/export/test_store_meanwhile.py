@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import threading
 import time
@@ -90,3 +91,27 @@ def test_threads_and_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     ended = len(busy(kept, take, 200))
     assert ended == sent + kept.waiting + kept._counts.lost
     assert len(drained(kept)) == ended - sent - kept._counts.lost
+
+
+@pytest.mark.usefixtures("restless")
+def test_threads_at_the_end(tmp_path: Path) -> None:
+    """What could be kept while the store was closed is in a file, each in a place of its own."""
+    for number in range(25):
+        kept = store(tmp_path / str(number))
+        done = busy(kept, kept.close)
+        kept.close()
+        following = store(tmp_path / str(number))
+        following.look_around()
+        assert sorted(drained(following)) == sorted(done)
+
+
+def test_the_directory_goes_just_before_the_end(tmp_path: Path) -> None:
+    """Also between two looks at whether it is there, deleted files are rescued for the next process."""
+    kept = store(tmp_path)
+    assert kept.keep(batch(SPANS[:2]))
+    assert kept.keep(batch(SPANS[2:]))  # it has looked now
+    shutil.rmtree(tmp_path / "d")
+    kept.close()
+    following = store(tmp_path)
+    assert following.look_around()
+    assert drained(following) == SPANS

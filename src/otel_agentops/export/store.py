@@ -84,10 +84,10 @@ class Store:
         self._segment_bytes = min(_SEGMENT_BYTES, max(max_bytes // 4, 1))
         self._max_age_s = max_age_s
         self._counts = counts
+        self._lock = RLock()
         self._forget()
 
     def _forget(self) -> None:
-        self._lock = RLock()
         self._segments: list[Segment] = []
         self._current: Segment | None = None
         self._spans: dict[Segment, int] = {}
@@ -102,6 +102,7 @@ class Store:
     def reborn(self) -> None:
         """In a forked child: the parent goes on with the files, so let them go untouched."""
         mine, refused = self._segments, self._refused
+        self._lock = RLock()  # a thread that the child has not got may hold the other
         self._forget()
         for segment in mine:
             segment.close()
@@ -334,6 +335,7 @@ class Store:
     def close(self) -> None:
         """Leave what waits to whoever looks around next."""
         with self._lock:
+            self._current = None  # it may have been deleted since the last look
             for segment in [*self._segments]:
                 try:
                     self._leave(segment)
