@@ -16,7 +16,8 @@ from export.test_segments import batch, drained, encoded, store
 from otel_agentops.export import fresh
 from otel_agentops.export import store as stores
 from otel_agentops.export.fresh import Written
-from otel_agentops.export.segments import Segment
+from otel_agentops.export.refused import REFUSED
+from otel_agentops.export.segments import Segment, records_in
 from otel_agentops.export.store import Store
 from otel_agentops.export.wire import EncodedSpan
 
@@ -115,3 +116,15 @@ def test_the_directory_goes_just_before_the_end(tmp_path: Path) -> None:
     following = store(tmp_path)
     assert following.look_around()
     assert drained(following) == SPANS
+
+
+def test_refused_spans_after_their_file_is_gone(tmp_path: Path) -> None:
+    """Somebody else has given up the file that is written to: the next ones get a file that is there."""
+    kept = store(tmp_path)
+    for number in range(3):
+        assert kept.set_aside(batch(SPANS))
+        (path,) = (tmp_path / "d" / REFUSED).iterdir()
+        assert len(records_in(path.read_bytes()).records) == 1, number
+        path.unlink()
+    kept.look_around()
+    assert not kept._refused._ours

@@ -5,6 +5,7 @@ Every process that uses the spool trims all of them, so a file may be gone at an
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from otel_agentops.export.private import private_directory
@@ -46,14 +47,15 @@ class Refused:
             OSError: It cannot be written.
         """
         framed = frame(batch.id, len(batch.spans), request(batch.spans))
-        if self._current is None or self._current.size + len(framed) > self._segment_bytes:
+        current = self._current
+        if current is None or current.removed or current.size + len(framed) > self._segment_bytes:
             self.close()
             private_directory(self._above)
             private_directory(self._directory)
-            self._current = Segment.create(self._directory / new_name())
-            self._ours.add(self._current.path)
+            current = self._current = Segment.create(self._directory / new_name())
+            self._ours.add(current.path)
         try:
-            self._current.append(framed)
+            current.append(framed)
         except OSError:
             self.close()
             raise
@@ -66,14 +68,14 @@ class Refused:
             most_bytes: All files together.
         """
         used = 0
-        for path in sorted(self._directory.glob(f"*{SUFFIX}"), reverse=True):
-            try:
+        paths = sorted(self._directory.glob(f"*{SUFFIX}"), reverse=True)
+        self._ours.intersection_update(paths)  # whoever gave up the others has counted them
+        for path in paths:
+            with suppress(FileNotFoundError):  # somebody else has just given it up
                 status = path.stat()
                 used += status.st_size
                 if used > most_bytes or status.st_mtime < oldest:
                     self._give_up(path)
-            except FileNotFoundError:  # somebody else has just given it up, and counts it
-                self._ours.discard(path)
 
     def _give_up(self, path: Path) -> None:
         """Delete a file; now its spans are lost, whoever set them aside.
