@@ -106,6 +106,20 @@ def test_threads_at_the_end(tmp_path: Path) -> None:
         assert sorted(drained(following)) == sorted(done)
 
 
+@pytest.mark.usefixtures("restless")
+def test_kept_alone(tmp_path: Path) -> None:
+    """What is kept and taken in one is that batch and nothing else."""
+    last = batch(encoded(2, "last"))
+    for number in range(25):
+        kept, alone = store(tmp_path / str(number)), []
+        busy(kept, lambda kept=kept, alone=alone: alone.append(kept.keep_alone(last)), 3)  # type: ignore[misc]
+        found = drained(kept)
+        if alone[0] is not None:
+            assert alone[0].batch == last
+            assert found[:2] == last.spans
+        assert len(found) == 18 + 2 * (alone[0] is not None)
+
+
 def test_the_directory_goes_just_before_the_end(tmp_path: Path) -> None:
     """Also between two looks at whether it is there, deleted files are rescued for the next process."""
     kept = store(tmp_path)
@@ -128,3 +142,16 @@ def test_refused_spans_after_their_file_is_gone(tmp_path: Path) -> None:
         path.unlink()
     kept.look_around()
     assert not kept._refused._ours
+
+
+def test_refused_when_it_has_made_room(tmp_path: Path) -> None:
+    """Spans that are counted as dropped are not set aside as well."""
+    kept = store(tmp_path)
+    assert kept.keep(batch(SPANS))
+    taken = kept.take(1_000_000)
+    assert taken is not None
+    os.utime(taken.segment.path, (1, 1))
+    kept.look_around()
+    assert kept._counts.dropped == {"too old": 6}
+    assert kept.set_aside(taken.batch, taken) is None
+    assert not (tmp_path / "d" / REFUSED).exists()

@@ -298,12 +298,10 @@ class Sender:
     def _refused(self, errand: _Errand, answer: Answer) -> None:
         number = len(errand.batch.spans)
         self._courier.also(functools.partial(self._complain, f"the collector refused {number} spans", answer))
-        aside = self.store is not None and self.store.set_aside(errand.batch)
-        if errand.taken is not None and self.store is not None and not self.store.done(errand.taken):
-            return
+        aside = self.store is not None and self.store.set_aside(errand.batch, errand.taken)
         if aside:
             self.counts.add("set_aside", number)
-        else:
+        elif aside is not None:
             self.counts.drop("refused", number)
 
     def _complain(self, what: str, answer: Answer) -> None:
@@ -328,12 +326,8 @@ class Sender:
     def _keep_errand(self) -> None:
         """What the courier still has goes to the store first, and is settled there if it arrives."""
         errand = self._errand
-        if errand is None or errand.taken is not None or self.store is None or self.store.waiting:
-            return
-        if self.store.keep(errand.batch):
-            taken = self.store.take(1 << 62)
-            if taken is not None and len(taken.batch.spans) == len(errand.batch.spans):
-                self._errand = errand._replace(taken=taken)
+        if errand is not None and errand.taken is None and self.store is not None:
+            self._errand = errand._replace(taken=self.store.keep_alone(errand.batch))
 
     def _keep_queue(self) -> None:
         """Move memory to the store, as long as that takes it."""

@@ -186,15 +186,33 @@ class Store:
         self._bytes -= segment.size
         segment.close(remove=True)
 
-    def set_aside(self, batch: Batch) -> bool:
-        """Write a batch that was refused to a place of its own; False if that cannot be."""
+    def keep_alone(self, batch: Batch) -> Taken | None:
+        """Write a batch and take it, in one; None if it cannot be kept or others wait, which go first."""
         with self._lock:
+            return self.take(1 << 62) if not self.waiting and self.keep(batch) else None
+
+    def set_aside(self, batch: Batch, taken: Taken | None = None) -> bool | None:
+        """Write a batch that was refused to a place of its own.
+
+        Args:
+            batch: What was refused.
+            taken: Where it waits; that is settled. None if it came from memory.
+
+        Returns:
+            False if it cannot be written; None if it had to make room meanwhile, as `done` tells it.
+        """
+        with self._lock:
+            if taken is not None and taken.segment not in self._spans:
+                return None
+            written = True
             try:
                 self._refused.add(batch)
             except OSError as error:
                 self._failed(error)
-                return False
-            return True
+                written = False
+            if taken is not None:
+                self.done(taken)
+            return written
 
     # --- reading ---
 
