@@ -33,7 +33,7 @@ from otel_agentops.accounting import take_digest
 from otel_agentops.failsafe import Refusal, failsafe, logger, swallowed
 from otel_agentops.instrumentation.arguments import ABSENT, given
 from otel_agentops.instrumentation.layers import layers_of
-from otel_agentops.instrumentation.methods import Pending, method_around, wrapper_in
+from otel_agentops.instrumentation.methods import Pending, below, method_around, wrapper_in
 from otel_agentops.instrumentation.quiet import quiet
 from otel_agentops.instrumentation.switches import TargetState, suppressed
 from otel_agentops.spans import current, follow, join, start_annotated, start_gated, waiting
@@ -255,14 +255,16 @@ class _Patch:
 
     @property
     def in_place(self) -> bool:
-        """Whether ours is still there, perhaps below others (a test may have put the original back)."""
+        """Whether ours is still there, perhaps below others (one may have put back what was there)."""
         layer = self._present
         for _ in range(_LAYERS):
             if self._is_ours(layer):
                 return True
-            layer = getattr(layer, "__wrapped__", None)
+            if not hasattr(layer, "__wrapped__"):
+                break
+            layer = layer.__wrapped__
         # a plain function above ours need not tell what it wraps: believe that it does
-        return self._present is not self.original
+        return layer is not inspect.unwrap(self.original)
 
     def undo(self) -> None:
         """Take ours off if it is outermost; below another wrapper it stays and passes through."""
@@ -273,7 +275,7 @@ class _Patch:
         if self._inherited:
             delattr(self._owner, self._name)
         else:
-            setattr(self._owner, self._name, self._present.__wrapped__)
+            setattr(self._owner, self._name, below(self._present))
         self.applied = False
 
 

@@ -11,7 +11,7 @@ from otel_agentops.failsafe import failsafe
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Method", "Pending", "method_around", "wrapper_in"]
+__all__ = ["Method", "Pending", "below", "method_around", "wrapper_in"]
 
 
 class _Kind(type(wrapt.BoundFunctionWrapper)):  # type: ignore[misc]  # whatever kind that is
@@ -71,17 +71,32 @@ class _OverPeer(Method):
         if instance is not None:
             return bound
         peer: Any = self.__wrapped__
-        below = method_around(peer.__wrapped__, self._self_wrapper, self._self_home)
+        without = method_around(peer.__wrapped__, self._self_wrapper, self._self_home)
 
         def call(_wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
             # without it in the arguments where a peer above us has put back what the class showed it
             return bound(*args, **kwargs) if instance is None else bound(instance, *args, **kwargs)
 
-        return _Shown(below, call, self._self_home)
+        return _Shown(without, call, self)
 
 
 class _Shown(Method):
-    """What a class shows of such a method; calls what is there now."""
+    """What a class shows of such a method; calls what is there now.
+
+    Peers that were above ours and are switched off put it back in the place of the method.
+
+    Args:
+        wrapped: Ours, around what lies below the peer's.
+        wrapper: What calls the method.
+        method: The method.
+    """
+
+    def __init__(self, wrapped: Method, wrapper: Callable[..., Any], method: _OverPeer) -> None:
+        super().__init__(wrapped, wrapper, method._self_home)
+        self._self_method = method
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else super().__get__(instance, owner)
 
     def __repr__(self) -> str:
         ours: Any = self.__wrapped__
@@ -105,16 +120,23 @@ def method_around(wrapped: Any, wrapper: Callable[..., Any], owner: Any) -> Meth
         wrapper: What is called instead.
         owner: The class.
     """
-    peer = isinstance(wrapped, wrapt.FunctionWrapper) and not isinstance(wrapped, Method)
-    return (_OverPeer if peer else Method)(wrapped, wrapper, owner)
+    # one that has taken off another leaves a bound method of its own
+    peer = isinstance(wrapped, wrapt.FunctionWrapper | wrapt.BoundFunctionWrapper)
+    return (_OverPeer if peer and wrapper_in(wrapped) is None else Method)(wrapped, wrapper, owner)
 
 
 def wrapper_in(layer: Any) -> Any:
     """What is called instead of a method by a layer of ours; None if the layer is another's.
 
-    Peers that were above ours and are switched off put back what the class showed them: a bound method.
+    Peers that were above ours and are switched off put back what the class showed them.
     """
-    return layer._self_wrapper if isinstance(layer, Method | _Bound) else None
+    ours = layer._self_method if isinstance(layer, _Shown) else layer
+    return ours._self_wrapper if isinstance(ours, Method | _Bound) else None
+
+
+def below(layer: Any) -> Any:
+    """What a layer of ours is around."""
+    return (layer._self_method if isinstance(layer, _Shown) else layer).__wrapped__
 
 
 class Pending:
