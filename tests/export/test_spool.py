@@ -223,6 +223,23 @@ def test_what_is_on_its_way_is_kept(
     assert files(tmp_path) == []
 
 
+def test_a_burst_behind_what_is_on_its_way(collector: Received, tmp_path: Path) -> None:
+    """What memory was too small for does not keep the batch before it out of the files."""
+    release = threading.Event()
+    collector.on_request = lambda: release.wait(PATIENCE_S)
+    program = Program(collector.url, tmp_path)
+    program.end(*names(10))
+    until(lambda: collector.headers)
+    program.end(*names(300, 10), text="x" * 60_000)
+    assert not program.sender.flush(2.0)
+    assert program.sender.store is not None
+    assert program.sender.store.waiting == 310
+    release.set()
+    assert program.sender.stop(PATIENCE_S)
+    assert collector.spans == names(310)
+    assert program.counts == counted(ended=310, delivered=310)
+
+
 def test_the_end_keeps_in_good_time(collector: Received, tmp_path: Path) -> None:
     """What is not sent in half of the time is in a file, and settled there if it still arrives."""
     release = threading.Event()

@@ -232,6 +232,7 @@ class Sender:
         """What memory cannot hold goes to the store, as long as that takes it, before anything is lost."""
         full = self._queue.size + size > self._limits.queue_bytes
         if full and self.store is not None and time.monotonic() >= self._agenda.keep_at:
+            self._keep_errand()
             self._keep_queue()
 
     def _send_next(self, now: float) -> None:
@@ -319,8 +320,7 @@ class Sender:
         away = slow or now < self._agenda.retry_at
         hurry = self._waiters.hurry or now >= self._agenda.save_at
         if hurry or (now >= self._agenda.keep_at and (away or self._crowded)):
-            if slow or hurry:
-                self._keep_errand()
+            self._keep_errand()  # before others are there, which go first
             self._keep_queue()
 
     def _keep_errand(self) -> None:
