@@ -364,6 +364,7 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
     program.end(*names(100), text="x" * 1_000_000)
     assert program.sender._queue.size <= 64_000_000
     program.sender.stop(0)
+    until(lambda: program.counts["lost"] == 100)
     assert program.counts == counted(ended=100, lost=100)
     assert program.sender.counts.dropped["memory full"] > 0
 
