@@ -52,7 +52,7 @@ class Spans:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ids: dict[bytes, str] = {}
-        self._twice = self._wrong = self._requests = self._largest = 0
+        self._twice = self._wrong = self._requests = self._largest = self._too_large = 0
         self._first: float | None = None
         self._last = 0.0
         self._of_first = 0
@@ -69,6 +69,11 @@ class Spans:
             self._last = time.monotonic()
             if self._first is None:
                 self._first, self._of_first = self._last, len(self._ids)
+
+    def refuse(self) -> None:
+        """Note a request that is not taken because of its size."""
+        with self._lock:
+            self._too_large += 1
 
     def _span(self, span: Any) -> None:
         self._twice += span.span_id in self._ids
@@ -90,6 +95,7 @@ class Spans:
                 "wrong": self._wrong,
                 "requests": self._requests,
                 "largest": self._largest,
+                "too_large": self._too_large,
                 "first": self._first,
                 "of_first": self._of_first,
                 "last": self._last,
@@ -182,16 +188,23 @@ class _Http:
         handler.end_headers()
 
 
+GRPC_LIMIT = 4 << 20
+
+
 def _grpc(spans: Spans) -> tuple[Any, int]:
-    """A server with gRPC's own limits: requests of at most 4 MiB."""
+    """A server with gRPC's usual limit, kept by ourselves, so that what is above it can be counted."""
     import grpc
 
     class Traces(trace_service_pb2_grpc.TraceServiceServicer):  # type: ignore[misc]
-        def Export(self, request: Any, _context: Any) -> Any:  # noqa: N802 - gRPC names it
-            spans.take(request, request.ByteSize())
+        def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC names it
+            size = request.ByteSize()
+            if size > GRPC_LIMIT:
+                spans.refuse()
+                context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"larger than max ({size})")
+            spans.take(request, size)
             return trace_service_pb2.ExportTraceServiceResponse()
 
-    server = grpc.server(ThreadPoolExecutor(2))
+    server = grpc.server(ThreadPoolExecutor(2), options=[("grpc.max_receive_message_length", -1)])
     trace_service_pb2_grpc.add_TraceServiceServicer_to_server(Traces(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
