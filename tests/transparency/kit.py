@@ -21,6 +21,7 @@ from transparency.look import plain
 from transparency.see import MOST_S
 
 __all__ = [
+    "ANTHROPIC",
     "LANGCHAIN",
     "OPENAI",
     "THREADS",
@@ -34,7 +35,9 @@ __all__ = [
 
 _TESTS = Path(__file__).resolve().parent.parent
 _ENDLESS = 100_000
-OPENAI, LANGCHAIN, THREADS = "transparency.scenes", "transparency.chains", "transparency.threaded"
+OPENAI, ANTHROPIC, LANGCHAIN, THREADS = (
+    f"transparency.{module}" for module in ("scenes", "letters", "chains", "threaded")
+)
 _RECORDINGS: dict[str, tuple[str, ...]] = {}
 _RECORDINGS[OPENAI] = (
     "openai/openai__test_chat.json",
@@ -57,15 +60,19 @@ _RECORDINGS[LANGCHAIN] = (
     "openai/openai__test_completion_langchain_style_with_events_with_no_content.json",
     "openai/openai__test_completion_streaming_with_events_with_no_content.json",
 )
+_RECORDINGS[ANTHROPIC] = tuple(
+    f"anthropic/openinference-instrumentation-anthropic__test_anthropic_instrumentation_{name}.json"
+    for name in ("messages", "stream_message", "async_messages_parse", "multiple_tool_calling_streaming")
+)
 """What the servers answer with, by the book of scenes: one exchange of each recording, as servers answer
 equal requests with equal recordings in turn."""
 Seen = dict[str, Any]
 
 
 def _shortened(exchange: Exchange) -> Exchange:
-    """A stream of at most twelve events; what was left out says nothing more about transparency."""
+    """A stream of at most twelve events, if they stand alone: the rest says no more about transparency."""
     events = exchange.events()
-    if not exchange.is_sse or len(events) <= 12:
+    if not exchange.is_sse or len(events) <= 12 or exchange.provider == "anthropic":
         return exchange
     return _with_answer(exchange, "\n\n".join([*events[:6], *events[-6:]]) + "\n\n")
 
@@ -198,8 +205,11 @@ def _wire(servers: Mapping[str, ReplayServer]) -> dict[str, list[Any]]:
     for name, server in servers.items():
         for request in server.requests:
             head = [(key, plain(value)) for key, value in request.head]
+            scene = request.headers.get("x-scene", "?")
+            if scene.startswith("many "):  # whose turn it was is not the same twice
+                head = [(key, value) for key, value in head if key != "traceparent"]
             sent = [name, request.method, request.path, request.query, head, request.raw.decode("latin-1")]
-            found[request.headers.get("x-scene", "?")].append(sent)
+            found[scene].append(sent)
     return {name: sorted(requests, key=json.dumps) for name, requests in found.items()}
 
 

@@ -1,8 +1,9 @@
-"""A layer of the program's own around the methods of the SDK, which sees what arrives below any other."""
+"""A layer of the program's own around the methods of an SDK, which sees what arrives below any other."""
 
 from __future__ import annotations
 
 import functools
+import importlib
 from typing import Any
 
 __all__ = ["arrived", "install"]
@@ -11,13 +12,18 @@ _calls: list[dict[str, Any]] = []
 _installed = False
 
 
-def install() -> None:
-    """Put it around every method that scenes call; do this before others come."""
-    global _installed  # noqa: PLW0603 - of the process
-    from transparency.scenes import METHODS, owner_of
+def install(book: str) -> None:
+    """Put it around every method that scenes call; do this before others come.
 
+    Args:
+        book: The module with the scenes.
+    """
+    global _installed  # noqa: PLW0603 - of the process
+    from transparency.calls import owner_of
+
+    methods = importlib.import_module(book).METHODS
     _installed = True
-    for owner, name in {owner_of(method, kind) for method in METHODS for kind in ("", "Async")}:
+    for owner, name in {owner_of(method, kind) for method in methods for kind in ("", "Async")}:
         setattr(owner, name, _around(getattr(owner, name)))
 
 

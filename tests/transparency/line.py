@@ -10,14 +10,25 @@ import asyncio
 import importlib
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cache
+from importlib.metadata import requires
 from typing import Any
 
-import openai
+__all__ = ["async_http", "http_of", "sync_http"]
 
-__all__ = ["async_http", "httpx", "sync_http"]
 
-httpx: Any = importlib.import_module("httpx2" if int(openai.__version__.split(".")[0]) >= 3 else "httpx")
-"""What this version of the SDK speaks HTTP with."""
+@cache
+def http_of(sdk: str) -> Any:
+    """What the installed version of an SDK speaks HTTP with: `httpx` or `httpx2`."""
+    needs = [need for need in requires(sdk) or () if "extra" not in need]
+    return importlib.import_module("httpx2" if any(need.startswith("httpx2") for need in needs) else "httpx")
+
+
+@cache
+def _of(base: type, kind: type) -> Any:
+    """A class of ours that is also one of that library's."""
+    return type(kind.__name__, (kind, base), {})
+
 
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 Tape = Callable[[str], None]
@@ -29,15 +40,15 @@ def _pieces(data: bytes) -> tuple[list[bytes], bytes]:
     return [piece + b"\n\n" for piece in whole], rest
 
 
-def _refuse(closed: bool) -> None:
+def _refuse(closed: bool, http: Any) -> None:
     """How much of an answer has come when it is closed is not the same twice: let it be nothing."""
     if closed:
-        raise httpx.ReadError("closed")
+        raise http.ReadError("closed")
 
 
-class _Body(httpx.SyncByteStream):  # type: ignore[misc,name-defined]
-    def __init__(self, inner: Any, tape: Tape) -> None:
-        self._inner, self._tape = inner, tape
+class _Body:
+    def __init__(self, http: Any, inner: Any, tape: Tape) -> None:
+        self._http, self._inner, self._tape = http, inner, tape
         self._closed = False
 
     def __iter__(self) -> Iterator[bytes]:
@@ -47,7 +58,7 @@ class _Body(httpx.SyncByteStream):  # type: ignore[misc,name-defined]
             for piece in pieces:
                 self._tape(f"read {(number := number + 1)}")
                 yield piece
-                _refuse(self._closed)
+                _refuse(self._closed, self._http)
         self._tape("read the end")
         if rest:
             yield rest
@@ -58,9 +69,9 @@ class _Body(httpx.SyncByteStream):  # type: ignore[misc,name-defined]
         self._inner.close()
 
 
-class _AsyncBody(httpx.AsyncByteStream):  # type: ignore[misc,name-defined]
-    def __init__(self, inner: Any, tape: Tape, gate: asyncio.Event | None) -> None:
-        self._inner, self._tape, self._gate = inner, tape, gate
+class _AsyncBody:
+    def __init__(self, http: Any, inner: Any, tape: Tape, gate: asyncio.Event | None) -> None:
+        self._http, self._inner, self._tape, self._gate = http, inner, tape, gate
         self._closed = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -73,7 +84,7 @@ class _AsyncBody(httpx.AsyncByteStream):  # type: ignore[misc,name-defined]
                     await self._gate.wait()
                 self._tape(f"read {(number := number + 1)}")
                 yield piece
-                _refuse(self._closed)
+                _refuse(self._closed, self._http)
         self._tape("read the end")
         if rest:
             yield rest
@@ -84,52 +95,57 @@ class _AsyncBody(httpx.AsyncByteStream):  # type: ignore[misc,name-defined]
         await self._inner.aclose()
 
 
-class _Line(httpx.BaseTransport):  # type: ignore[misc,name-defined]
-    def __init__(self, inner: Any, tape: Tape) -> None:
-        self._inner, self._tape = inner, tape
+class _Line:
+    def __init__(self, http: Any, inner: Any, tape: Tape) -> None:
+        self._http, self._inner, self._tape = http, inner, tape
 
     def handle_request(self, request: Any) -> Any:
         self._tape(f"sent {request.method}")
         response = self._inner.handle_request(request)
-        response.stream = _Body(response.stream, self._tape)
+        body = _of(self._http.SyncByteStream, _Body)
+        response.stream = body(self._http, response.stream, self._tape)
         return response
 
     def close(self) -> None:
         self._inner.close()
 
 
-class _AsyncLine(httpx.AsyncBaseTransport):  # type: ignore[misc,name-defined]
-    def __init__(self, inner: Any, tape: Tape, gate: asyncio.Event | None) -> None:
-        self._inner, self._tape, self._gate = inner, tape, gate
+class _AsyncLine:
+    def __init__(self, http: Any, inner: Any, tape: Tape, gate: asyncio.Event | None) -> None:
+        self._http, self._inner, self._tape, self._gate = http, inner, tape, gate
 
     async def handle_async_request(self, request: Any) -> Any:
         self._tape(f"sent {request.method}")
         response = await self._inner.handle_async_request(request)
-        response.stream = _AsyncBody(response.stream, self._tape, self._gate)
+        body = _of(self._http.AsyncByteStream, _AsyncBody)
+        response.stream = body(self._http, response.stream, self._tape, self._gate)
         return response
 
     async def aclose(self) -> None:
         await self._inner.aclose()
 
 
-def sync_http(tape: Tape, proxy: str | None = None) -> Any:
+def sync_http(http: Any, tape: Tape, proxy: str | None = None) -> Any:
     """An HTTP client that notes what is read.
 
     Args:
+        http: The library that it is one of.
         tape: Called with each step.
         proxy: URL of a server that answers for every host.
     """
-    inner = httpx.HTTPTransport(verify=_NO_TLS, proxy=httpx.Proxy(proxy) if proxy else None)
-    return httpx.Client(transport=_Line(inner, tape), trust_env=False)
+    inner = http.HTTPTransport(verify=_NO_TLS, proxy=http.Proxy(proxy) if proxy else None)
+    return http.Client(transport=_of(http.BaseTransport, _Line)(http, inner, tape), trust_env=False)
 
 
-def async_http(tape: Tape, proxy: str | None = None, gate: asyncio.Event | None = None) -> Any:
+def async_http(http: Any, tape: Tape, proxy: str | None = None, gate: asyncio.Event | None = None) -> Any:
     """The same for async clients.
 
     Args:
+        http: The library that it is one of.
         tape: Called with each step.
         proxy: URL of a server that answers for every host.
         gate: What must be set before more than the first event of a stream is read.
     """
-    inner = httpx.AsyncHTTPTransport(verify=_NO_TLS, proxy=httpx.Proxy(proxy) if proxy else None)
-    return httpx.AsyncClient(transport=_AsyncLine(inner, tape, gate), trust_env=False)
+    inner = http.AsyncHTTPTransport(verify=_NO_TLS, proxy=http.Proxy(proxy) if proxy else None)
+    line = _of(http.AsyncBaseTransport, _AsyncLine)(http, inner, tape, gate)
+    return http.AsyncClient(transport=line, trust_env=False)

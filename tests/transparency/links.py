@@ -21,7 +21,7 @@ from langchain_openai import ChatOpenAI, OpenAI
 from langgraph.graph import END, START, MessagesState, StateGraph
 
 import transparency.see
-from transparency.line import async_http, httpx, sync_http
+from transparency.line import async_http, http_of, sync_http
 from transparency.look import plain
 
 __all__ = ["SUBJECTS", "See", "Watcher", "agent", "message_text"]
@@ -45,7 +45,9 @@ class See(transparency.see.See):
 
     def settings(self, server: str = "plain", gate: asyncio.Event | None = None) -> dict[str, Any]:
         """Arguments of a model of one of the servers."""
-        http, async_http_ = sync_http(self.tape.append), async_http(self.tape.append, gate=gate)
+        library = http_of("openai")
+        http = sync_http(library, self.tape.append)
+        async_http_ = async_http(library, self.tape.append, gate=gate)
         self._sync.append(http)
         self._async.append(async_http_)
         return {
@@ -56,7 +58,7 @@ class See(transparency.see.See):
             "http_client": http,
             "http_async_client": async_http_,
             # who is to be cancelled must not give up by itself
-            "timeout": httpx.Timeout(30, read=_PATIENCE_S.get(server, 30) if gate is None else 30),
+            "timeout": library.Timeout(30, read=_PATIENCE_S.get(server, 30) if gate is None else 30),
         }
 
     def chat(self, server: str = "plain", gate: asyncio.Event | None = None, **more: Any) -> ChatOpenAI:

@@ -294,7 +294,7 @@ def process_of() -> dict[str, Any]:
         "root log handlers": [_name(type(handler)) for handler in logging.getLogger().handlers],
         "log levels": {
             name: logging.getLogger(name).level
-            for name in ("", "openai", "httpx", "opentelemetry", "asyncio")
+            for name in ("", "anthropic", "openai", "httpx", "httpx2", "opentelemetry", "asyncio")
         },
         "disabled logs": logging.root.manager.disable,
         "log class": _name(logging.getLoggerClass()),

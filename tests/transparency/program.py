@@ -118,16 +118,22 @@ def _follow_threads() -> None:
 _kept: list[Any] = []
 
 
+def _allow(calls: int) -> None:
+    import otel_agentops as ao
+
+    _kept.append(ao.start_session("all scenes", budget=ao.Budget(calls=calls)))
+
+
 def _undo() -> None:
     import otel_agentops as ao
 
     ao.uninstrument()
 
 
-def _layer() -> None:
+def _layer(book: str) -> None:
     from transparency.layer import install
 
-    install()
+    install(book)
 
 
 def _meddle(name: str) -> None:
@@ -138,6 +144,7 @@ def _meddle(name: str) -> None:
 
 STEPS: dict[str, Step] = {
     "import": lambda: __import__("openai"),
+    "import anthropic": lambda: __import__("anthropic"),
     "import langchain": lambda: __import__("langchain_core.runnables"),
     "provider": _SPANS.set_up,
     "ours": _instrument,
@@ -145,11 +152,18 @@ STEPS: dict[str, Step] = {
     "ours, with content, not asking": lambda: _instrument(capture_content=True, stream_usage=False),
     "ours, not asking": lambda: _instrument(stream_usage=False),
     "ours, as a gate": lambda: _instrument(gate=["openai"], instrument=[]),
+    "ours, as a gate for Anthropic": lambda: _instrument(gate=["anthropic"], instrument=[]),
+    "a budget of no calls": lambda: _allow(0),
+    "a budget of one call": lambda: _allow(1),
     "undo ours": _undo,
     "ours, following threads": _follow_threads,
-    "own layer": _layer,
+    "own layer": lambda: _layer("transparency.scenes"),
+    "own layer around Anthropic": lambda: _layer("transparency.letters"),
 }
 """What a program may do before it plays, by name; `meddle: …` as well, see `meddling`."""
+
+
+_SDKS = {"anthropic", "langchain_core", "openai"}
 
 
 def main(steps: Mapping[str, Step] = STEPS, after_scene: Callable[[], Mapping[str, Any]] = dict) -> None:
@@ -163,7 +177,7 @@ def main(steps: Mapping[str, Step] = STEPS, after_scene: Callable[[], Mapping[st
     for step in task["steps"]:
         kind, _, name = step.partition(": ")
         _meddle(name) if kind == "meddle" else steps[step]()
-    seen: dict[str, Any] = {"imported by the steps": sorted({"openai", "langchain_core"} & set(sys.modules))}
+    seen: dict[str, Any] = {"imported by the steps": sorted(_SDKS & set(sys.modules))}
     from transparency.look import callbacks_at_exit, process_of
 
     book = importlib.import_module(task["book"])
