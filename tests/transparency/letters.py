@@ -156,7 +156,7 @@ HELPED: dict[str, tuple[str, Use]] = {
     "closed": ("plain", _closed),
     "block that raises": ("plain", _raises),
     "connection breaks": ("cut", _read),
-    "final message, connection breaks": ("cut", lambda stream, _see: stream.get_final_message()),
+    "connection breaks, final message": ("cut", lambda stream, _see: stream.get_final_message()),
     "stalls": ("stall", _read),
     "refused with 429": ("error", _read),
     "no JSON": ("garbage", _read),

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import ref
 
 from otel_agentops.failsafe import swallowed
-from otel_agentops.spans import Following, Proxy, follow, follow_stream, is_stream, watch
+from otel_agentops.instrumentation.inside import follow_anywhere
+from otel_agentops.spans import Following, Proxy, follow, is_stream, watch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -62,6 +63,8 @@ def follow_stainless(
     """`otel_agentops.spans.follow`, and raw responses besides."""
     kind = result.__class__.__name__  # what it passes for: another instrumentation may have a proxy on it
     if kind not in _PROXIES:
+        if is_stream(result):
+            return follow_anywhere(result, Following(call, read, conceal))
         return follow(result, call, read, conceal)
     state = Following(call, read)
     if kind == "LegacyAPIResponse" and result.http_response.is_stream_consumed:
@@ -152,8 +155,8 @@ class _LegacyRaw(Proxy):
             self._read_now(parsed)
             return parsed
         # from here on the stream is what ends the call, and it is also what the next parse() gives
-        if self._self_stream is None or self._self_stream.__wrapped__ is not parsed:
-            self._self_stream = follow_stream(parsed, state)
+        if getattr(self._self_stream, "__wrapped__", self._self_stream) is not parsed:
+            self._self_stream = follow_anywhere(parsed, state)
         return self._self_stream
 
     def _read_now(self, value: Any) -> Any:

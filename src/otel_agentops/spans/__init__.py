@@ -7,6 +7,7 @@ from otel_agentops.spans.dropped import drain, leave, watch
 from otel_agentops.spans.follow import (
     Following,
     Reader,
+    ResponseProxy,
     at_end,
     end_streams,
     follow,
@@ -37,6 +38,7 @@ __all__ = [
     "Reader",
     "Recorder",
     "Redactor",
+    "ResponseProxy",
     "Steps",
     "at_end",
     "attach_loosely",

@@ -26,6 +26,7 @@ __all__ = [
     "AsyncStreamProxy",
     "Following",
     "Reader",
+    "ResponseProxy",
     "StreamProxy",
     "at_end",
     "end_streams",
