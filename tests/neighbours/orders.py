@@ -15,7 +15,7 @@ _MODE = os.environ.pop("AGENTOPS_NEIGHBOURS", "")
 NEEDED = _MODE in ("required", "all")
 """Whether the peers have to be there, as in CI."""
 EVERYTHING = _MODE == "all"
-"""Whether every order is tried, which takes about half an hour."""
+"""Whether every order is tried, which takes about twenty minutes."""
 
 OURS = "ours, not asking"
 _LOT = 20261121

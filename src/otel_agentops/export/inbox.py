@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Inbox", "Waiters", "encoded"]
 
-_AT_ONCE = 64
-"""Spans that are encoded in one go: a millisecond, in which other threads may have to wait."""
+_SOON = 64
+"""So many wait to be encoded, and the thread is woken."""
+_AT_ONCE = 16
+"""Spans that are encoded in one go: a third of a millisecond, in which other threads may have to wait."""
 _MOST_RAW = 512
 """Spans whose size nobody knows yet."""
 
@@ -76,7 +78,7 @@ class Inbox:
         """Hand over a span that is still to be encoded."""
         self._spans.append(span)
         self._raw += 1
-        if self._asleep or self._raw >= _AT_ONCE:
+        if self._asleep or self._raw >= _SOON:
             self._asleep, self._raw = False, 0
             self._bell.put(None)
 
