@@ -117,7 +117,9 @@ class End(NamedTuple):
     sigterm: bool = False
 
 
-_WAIT = "print('1', flush=True)\ntime.sleep(60)\n"
+_SLEEP = "for _ in range(1200): time.sleep(0.05)"
+"""In steps: a signal that comes when one begins is only handled at its end."""
+_WAIT = f"print('1', flush=True)\n{_SLEEP}\n"
 ENDS = {
     "SIGTERM": End("init()\nwork()\n" + _WAIT, 1, -signal.SIGTERM, True),
     "SIGTERM in an event loop": End(
@@ -128,7 +130,7 @@ ENDS = {
     "os.fork": End("init()\nchild = os.fork()\nwork()\nif not child:\n    sys.exit()\nos.wait()\n", 2),
     "os.fork, terminated": End(
         "init()\nr, w = os.pipe()\nchild = os.fork()\nwork()\nif not child:\n    os.write(w, b'1')\n"
-        "    time.sleep(60)\nos.read(r, 1)\nos.kill(child, signal.SIGTERM)\nos.wait()\n",
+        f"    {_SLEEP}\nos.read(r, 1)\nos.kill(child, signal.SIGTERM)\nos.wait()\n",
         2,
     ),
     **{
@@ -136,7 +138,7 @@ ENDS = {
     },
     **{
         f"{method} child, terminated": End(
-            _CHILD.format(method=method, end="time.sleep(60)", then="child.terminate()"), 2
+            _CHILD.format(method=method, end=_SLEEP, then="child.terminate()"), 2
         )
         for method in _METHODS
     },

@@ -28,7 +28,7 @@ else:
 
 def ready():
     print("ready", flush=True)
-    time.sleep(30)
+    for _ in range(600): time.sleep(0.05)
 
 """
 

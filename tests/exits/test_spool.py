@@ -41,11 +41,17 @@ else:
     {end}
 """
 
+SLEEP = "for _ in range(600): time.sleep(0.05)"
+
 OUTAGE = {
     "return": (WORK, None, 0),
     "SIGTERM": (WORK + "ready()", TERM, -TERM),
     "multiprocessing": (CHILD.format(end="", then=""), None, 0),
-    "multiprocessing, terminated": (CHILD.format(end="time.sleep(30)", then="process.terminate()"), None, 0),
+    "multiprocessing, terminated": (
+        CHILD.format(end=SLEEP, then="process.terminate()"),
+        None,
+        0,
+    ),
     "os.fork": (FORK.format(end="sys.exit()"), None, 0),
 }
 CRASH = {
@@ -53,7 +59,11 @@ CRASH = {
     "SIGKILL": (WORK + "ready()", KILL, -KILL),
     "os._exit": (WORK + "os._exit(3)", None, 3),
     "os._exit of a fork": (FORK.format(end="os._exit(0)"), None, 0),
-    "multiprocessing, killed": (CHILD.format(end="time.sleep(30)", then="process.kill()"), None, 0),
+    "multiprocessing, killed": (
+        CHILD.format(end=SLEEP, then="process.kill()"),
+        None,
+        0,
+    ),
 }
 ENDS = [(durability, end) for durability, ends in (("outage", OUTAGE), ("crash", CRASH)) for end in ends]
 

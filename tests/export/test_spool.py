@@ -535,7 +535,7 @@ TERMINATED = (
 import sys, time
 sys.stdout.write("ended\\n")
 sys.stdout.flush()
-time.sleep(60)
+for _ in range(1200): time.sleep(0.05)
 """
 )
 

@@ -219,7 +219,7 @@ def run_programs(programs: Mapping[str, Program]) -> dict[str, Seen]:
         return dict(zip(programs, pool.map(lambda program: program.run(), programs.values()), strict=True))
 
 
-def stalls(bare: Program, other: Program, seen: tuple[Seen, Seen], tries: int = 4) -> list[str]:
+def stalls(bare: Program, other: Program, seen: tuple[Seen, Seen], tries: int = 10) -> list[str]:
     """Scenes in which the loop stands still too long because of us, as lines for a person.
 
     What we do happens every time: scenes that look bad are played again in new processes, and count if

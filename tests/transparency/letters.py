@@ -232,7 +232,7 @@ HELPED_ASYNC: dict[str, tuple[str, Callable[[Any, See], Awaitable[Any]]]] = {
 
 
 def _patience(see: See, server: str) -> dict[str, Any]:
-    return {"timeout": see.http.Timeout(30, read=0.5)} if server == "stall" else {}
+    return {"timeout": see.http.Timeout(30, read=2.0)} if server == "stall" else {}
 
 
 def _help(method: Method, server: str, use: Use, see: See, **more: Any) -> Any:

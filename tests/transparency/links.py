@@ -32,7 +32,7 @@ JOKE = "Tell me a joke about opentelemetry"
 ADD = {"messages": [("user", "Add 5 and 7")]}
 
 
-_PATIENCE_S = {"stall": 0.5, "silent": 0.1}
+_PATIENCE_S = {"stall": 2.0, "silent": 0.1}
 
 
 class See(transparency.see.See):

@@ -161,7 +161,7 @@ def _stream(method: Method, server: str, use: Callable[[Any, See], Any], see: Se
 
 
 def _patience(see: See, server: str) -> dict[str, Any]:
-    return {"timeout": see.http.Timeout(30, read=0.5)} if server == "stall" else {}
+    return {"timeout": see.http.Timeout(30, read=2.0)} if server == "stall" else {}
 
 
 def _raw_stream(method: Method, see: See) -> Any:
