@@ -26,9 +26,14 @@ else:
         ao.init(auto_session=False, instrument=[])
 
 
+def asleep():
+    for _ in range(600):  # a signal that comes when a sleep begins is only handled at its end
+        time.sleep(0.05)
+
+
 def ready():
     print("ready", flush=True)
-    for _ in range(600): time.sleep(0.05)
+    asleep()
 
 """
 

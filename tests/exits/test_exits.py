@@ -210,7 +210,7 @@ if child == 0:
     with work("child"):
         pass
     os.write(theirs, b"!")
-    for _ in range(600): time.sleep(0.05)
+    asleep()
 os.read(ours, 1)
 os.kill(child, signal.SIGTERM)
 print(os.waitstatus_to_exitcode(os.wait()[1]))
@@ -255,7 +255,7 @@ def task(event):
     with work("child"):
         pass
     event.set()
-    for _ in range(600): time.sleep(0.05)
+    asleep()
 if __name__ == "__main__":
     with work("parent"):
         pass

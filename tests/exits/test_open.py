@@ -54,7 +54,7 @@ def work_on():
     kept = opened("")
     ready()
 threading.Thread(target=work_on, daemon=True).start()
-for _ in range(600): time.sleep(0.05)
+asleep()
 """,
         (TERM,),
     ),
@@ -83,7 +83,7 @@ begun = threading.Event()
 def work_on():
     kept = opened("")
     begun.set()
-    for _ in range(600): time.sleep(0.05)
+    asleep()
 threading.Thread(target=work_on, daemon=True).start()
 begun.wait()
 """,
@@ -104,7 +104,7 @@ child = os.fork()
 if not child:
     kept = opened("")
     os.write(w, b"!")
-    for _ in range(600): time.sleep(0.05)
+    asleep()
 os.read(r, 1)
 os.kill(child, signal.SIGTERM)
 print(os.waitstatus_to_exitcode(os.wait()[1]))
@@ -119,7 +119,7 @@ def task(event):
     init()
     kept = opened("")
     event.set()
-    {"for _ in range(600): time.sleep(0.05)" if then else ""}
+    {"asleep()" if then else ""}
 if __name__ == "__main__":
     init()
     context = multiprocessing.get_context("{method}")

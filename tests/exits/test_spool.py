@@ -41,14 +41,12 @@ else:
     {end}
 """
 
-SLEEP = "for _ in range(600): time.sleep(0.05)"
-
 OUTAGE = {
     "return": (WORK, None, 0),
     "SIGTERM": (WORK + "ready()", TERM, -TERM),
     "multiprocessing": (CHILD.format(end="", then=""), None, 0),
     "multiprocessing, terminated": (
-        CHILD.format(end=SLEEP, then="process.terminate()"),
+        CHILD.format(end="asleep()", then="process.terminate()"),
         None,
         0,
     ),
@@ -60,7 +58,7 @@ CRASH = {
     "os._exit": (WORK + "os._exit(3)", None, 3),
     "os._exit of a fork": (FORK.format(end="os._exit(0)"), None, 0),
     "multiprocessing, killed": (
-        CHILD.format(end=SLEEP, then="process.kill()"),
+        CHILD.format(end="asleep()", then="process.kill()"),
         None,
         0,
     ),

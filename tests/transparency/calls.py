@@ -18,7 +18,7 @@ from typing import Any
 import transparency.see
 from transparency.layer import arrived
 from transparency.line import async_http, http_of, sync_http
-from transparency.look import descriptors, plain, value_of
+from transparency.look import descriptors, fingerprint, plain, value_of
 from transparency.see import ticking
 
 __all__ = ["Method", "Scene", "See", "call", "call_async", "calls_of", "owner_of"]
@@ -233,15 +233,6 @@ class _Messages(list[Any]):
     """A list of the program's own."""
 
 
-def _fingerprint(value: Any) -> Any:
-    """Identities and content of what was passed in."""
-    if isinstance(value, dict):
-        return {key: (id(item), _fingerprint(item)) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [(id(item), _fingerprint(item)) for item in value]
-    return repr(value)
-
-
 def _everything(method: Method, see: See, stream: bool) -> dict[str, Any]:
     """Every argument there is, of kinds that the program chose."""
     given = method.streamed if stream else method.arguments
@@ -265,7 +256,7 @@ def _told(arguments: dict[str, Any], before: Any, kept: dict[str, Any]) -> Any:
     """What became of the arguments: here, and at the program's own layer below, where it has one."""
     same = all(arguments[name] is value for name, value in kept.items())
     return {
-        "same": same and _fingerprint(arguments) == before,
+        "same": same and fingerprint(arguments) == before,
         "content": plain(arguments),
         "arrived": arrived(kept),
     }
@@ -273,7 +264,7 @@ def _told(arguments: dict[str, Any], before: Any, kept: dict[str, Any]) -> Any:
 
 def _arguments(method: Method, see: See, stream: bool = False) -> Any:
     arguments = _everything(method, see, stream)
-    before, kept = _fingerprint(arguments), dict(arguments)
+    before, kept = fingerprint(arguments), dict(arguments)
     with see.client(kind=method.kind) as client:
         answer = method.of(client)(**arguments)
         if stream:
@@ -284,7 +275,7 @@ def _arguments(method: Method, see: See, stream: bool = False) -> Any:
 def _arguments_async(method: Method, see: See, stream: bool = False) -> Any:
     async def main() -> Any:
         arguments = _everything(method, see, stream)
-        before, kept = _fingerprint(arguments), dict(arguments)
+        before, kept = fingerprint(arguments), dict(arguments)
         async with see.async_client(kind=f"Async{method.kind}") as client:
             answer = await method.of(client)(**arguments)
             if stream:

@@ -8,7 +8,6 @@ import gc
 import itertools
 import pickle
 import re
-import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -24,8 +23,8 @@ from langchain_core.tools import BaseTool, tool
 from langchain_core.tracers.context import collect_runs
 
 from transparency.links import SAY, SUBJECTS, SUM, See, Watcher, message_text
-from transparency.look import method_of, plain, value_of
-from transparency.see import araised, note, raised, ticking
+from transparency.look import fingerprint, method_of, plain, value_of
+from transparency.see import araised, elsewhere, note, raised, ticking
 
 __all__ = ["SCENES", "WAYS", "See"]
 
@@ -215,18 +214,12 @@ def _thrown(parts: Any, see: See) -> Any:
 
 
 def _elsewhere(parts: Any, see: See) -> Any:
-    found: list[Any] = []
-    reader = threading.Thread(target=lambda: found.append(_items(parts, see)))
-    reader.start()
-    reader.join()
-    return found
+    return elsewhere(lambda: _items(parts, see))
 
 
 def _closed_elsewhere(parts: Any, see: See) -> Any:
     first = _item(see, next(parts))
-    closer = threading.Thread(target=parts.close)
-    closer.start()
-    closer.join()
+    elsewhere(parts.close)
     return first, raised(lambda: next(parts))
 
 
@@ -448,15 +441,6 @@ for _subject, (_runnable, _input) in _FAILING.items():
         )
 
 
-def _fingerprint(value: Any) -> Any:
-    """Identities and content of what was passed in."""
-    if isinstance(value, dict):
-        return {key: (id(item), _fingerprint(item)) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [(id(item), _fingerprint(item)) for item in value]
-    return repr(value)
-
-
 @scene("arguments: what was handed over")
 def _arguments(see: See) -> Any:
     config: dict[str, Any] = {
@@ -475,18 +459,18 @@ def _arguments(see: See) -> Any:
         return given
 
     inputs = {"deep": {"list": [1, 2, {"x": object()}]}}
-    before = _fingerprint([inputs, config])
+    before = fingerprint([inputs, config])
     returned = RunnableLambda(look).invoke(inputs, config)  # type: ignore[arg-type]
-    return returned is inputs, seen, _fingerprint([inputs, config]) == before
+    return returned is inputs, seen, fingerprint([inputs, config]) == before
 
 
 @scene("arguments: messages")
 def _messages_passed(see: See) -> Any:
     messages = _messages(SUM)
-    before, dumps = _fingerprint([messages]), [message.model_dump() for message in messages]
+    before, dumps = fingerprint([messages]), [message.model_dump() for message in messages]
     with see.closing():
         see.chat().invoke(messages)
-    return before == _fingerprint([messages]), dumps == [message.model_dump() for message in messages]
+    return before == fingerprint([messages]), dumps == [message.model_dump() for message in messages]
 
 
 @scene("arguments: a tool that gives back what it was given")

@@ -28,7 +28,16 @@ import weakref
 from pathlib import Path
 from typing import Any
 
-__all__ = ["descriptors", "exception_of", "method_of", "plain", "process_of", "stream_of", "value_of"]
+__all__ = [
+    "descriptors",
+    "exception_of",
+    "fingerprint",
+    "method_of",
+    "plain",
+    "process_of",
+    "stream_of",
+    "value_of",
+]
 
 OURS = ("otel_agentops", "wrapt")
 """Packages whose frames and threads are not the program's, nor the SDK's."""
@@ -351,3 +360,12 @@ def files_of() -> list[str]:
         with contextlib.suppress(OSError):
             found.append(re.sub(r"\[\d+\]|\d+", "", str(entry.readlink())))
     return sorted(name for name in found if not name.startswith("/proc/"))
+
+
+def fingerprint(value: Any) -> Any:
+    """Identities and content of what was passed in."""
+    if isinstance(value, dict):
+        return {key: (id(item), fingerprint(item)) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [(id(item), fingerprint(item)) for item in value]
+    return repr(value)

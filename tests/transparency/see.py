@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from transparency.look import exception_of, plain
 
-__all__ = ["MOST_S", "See", "araised", "note", "play", "raised", "ticking"]
+__all__ = ["MOST_S", "See", "araised", "elsewhere", "note", "play", "raised", "ticking"]
 
 MOST_S = 0.005
 """Seconds that a loop may stand still longer with us than without."""
@@ -74,6 +75,15 @@ async def araised(act: Callable[[], Awaitable[Any]]) -> Any:
         return "returned", plain(await act())
     except BaseException as error:
         return exception_of(error)
+
+
+def elsewhere(act: Callable[[], Any]) -> list[Any]:
+    """What an act on another thread returned, as the only item; nothing if it raised."""
+    found: list[Any] = []
+    thread = threading.Thread(target=lambda: found.append(act()))
+    thread.start()
+    thread.join()
+    return found
 
 
 def note(see: See, piece: Any) -> Any:

@@ -6,14 +6,13 @@ import asyncio
 import contextlib
 import gc
 import itertools
-import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 from transparency.calls import Method, Scene, See
 from transparency.look import stream_of, value_of
-from transparency.see import araised, note, raised, ticking
+from transparency.see import araised, elsewhere, note, raised, ticking
 
 __all__ = ["ASYNC_USES", "USES", "aitems", "item", "items", "streams_of"]
 
@@ -94,11 +93,7 @@ def _response_closed(stream: Any, see: See) -> Any:
 
 
 def _elsewhere(stream: Any, see: See) -> Any:
-    found: list[Any] = []
-    reader = threading.Thread(target=lambda: found.append(items(stream, see)))
-    reader.start()
-    reader.join()
-    return found
+    return elsewhere(lambda: items(stream, see))
 
 
 def _thrown(stream: Any, see: See) -> Any:
