@@ -144,6 +144,21 @@ def test_refused_spans_after_their_file_is_gone(tmp_path: Path) -> None:
     assert not kept._refused._ours
 
 
+def test_refused_spans_of_another_process_that_goes_on(tmp_path: Path) -> None:
+    """A file that is written to is given up by nobody but its writer: what came meanwhile would be in no count."""
+    writer, other = store(tmp_path), store(tmp_path, max_age_s=-1)  # to which everything is too old
+    for number in range(1, 4):
+        assert writer.set_aside(batch(SPANS))
+        other.look_around()
+        (path,) = (tmp_path / "d" / REFUSED).iterdir()
+        assert len(records_in(path.read_bytes()).records) == number
+    assert other._counts.lost == 0
+    writer.close()
+    other.look_around()
+    assert list((tmp_path / "d" / REFUSED).iterdir()) == []
+    assert (other._counts.adopted, other._counts.lost) == (3 * len(SPANS), 3 * len(SPANS))
+
+
 def test_refused_when_it_has_made_room(tmp_path: Path) -> None:
     """Spans that are counted as dropped are not set aside as well."""
     kept = store(tmp_path)

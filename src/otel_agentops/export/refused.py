@@ -1,6 +1,7 @@
 """Batches that a collector refused, in files of their own: for people, and for a limited time.
 
-Every process that uses the spool trims all of them, so a file may be gone at any moment.
+Every process that uses the spool trims all of them but those that another one writes to, so a file that is
+closed may be gone at any moment.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from otel_agentops.export.private import private_directory
-from otel_agentops.export.segments import SUFFIX, Segment, frame, new_name, records_in
+from otel_agentops.export.segments import SUFFIX, Segment, frame, new_name
 from otel_agentops.export.wire import request
 
 if TYPE_CHECKING:
@@ -71,21 +72,30 @@ class Refused:
         paths = sorted(self._directory.glob(f"*{SUFFIX}"), reverse=True)
         self._ours.intersection_update(paths)  # whoever gave up the others has counted them
         for path in paths:
-            with suppress(FileNotFoundError):  # somebody else has just given it up
+            with suppress(OSError):  # somebody else has just given it up
                 status = path.stat()
                 used += status.st_size
                 if used > most_bytes or status.st_mtime < oldest:
                     self._give_up(path)
 
     def _give_up(self, path: Path) -> None:
-        """Delete a file; now its spans are lost, whoever set them aside.
+        """Delete a file that no other process writes to; now its spans are lost, whoever set them aside.
 
         Raises:
-            FileNotFoundError: Somebody else was faster.
+            OSError: Somebody else was faster, or it cannot be deleted.
         """
-        lost = sum(record.spans for record in records_in(path.read_bytes()).records)
-        path.unlink()
-        if self._current is not None and path == self._current.path:
+        current = self._current
+        written = current is not None and path == current.path
+        segment = current if written else Segment.adopt(path)
+        if segment is None:  # its writer gives it up when it looks around
+            return
+        try:
+            lost = sum(record.spans for record in segment.read(segment.size).records)
+            path.unlink()
+        finally:
+            if not written:
+                segment.close()
+        if written:
             self.close()
         if path in self._ours:
             self._ours.discard(path)
