@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from operator import attrgetter
@@ -12,6 +11,7 @@ from otel_agentops.failsafe import swallowed
 from otel_agentops.messages import json_or_text, settled
 from otel_agentops.records import AgentRun, ModelCall, Retrieval, Session, ToolCall
 from otel_agentops.semconv import START_FIELDS, own
+from otel_agentops.spans.exceptions import attributes_of
 from otel_agentops.spans.json_text import to_json
 from otel_agentops.spans.redact import Redactor
 from otel_agentops.spans.scope_starts import SCOPE_START
@@ -264,14 +264,9 @@ class Encoder:
         else:
             attributes[own.COST] = float(cost.usd)
 
-    def exception(self, error: BaseException) -> dict[str, str] | None:
-        """Attributes of an exception's event that must not be written as the SDK would; None if all may."""
-        found = {
-            "exception.message": str(error),
-            "exception.stacktrace": "".join(traceback.format_exception(error)),
-        }
-        seen = {name: self.redactor.text(text) for name, text in found.items()}
-        return None if seen == found else seen
+    def exception(self, error: BaseException) -> dict[str, str]:
+        """Attributes of an exception's event."""
+        return attributes_of(error, self.redactor.text)
 
     # --- scopes ---
 

@@ -21,6 +21,7 @@ from otel_agentops.accounting import fingerprint, tool_entry
 from otel_agentops.failsafe import swallowed, warn_once
 from otel_agentops.records import ModelCall, ToolCall
 from otel_agentops.spans import dropped
+from otel_agentops.spans.exceptions import error_type, put_on
 from otel_agentops.spans.handover import put_in
 from otel_agentops.spans.loose import attach_loosely
 
@@ -36,14 +37,6 @@ if TYPE_CHECKING:
     from otel_agentops.spans.recorder import Recorder
 
 __all__ = ["Open", "OpenCall", "OpenScope"]
-
-
-def error_type(error: BaseException) -> str:
-    """The conventions' `error.type` of an exception: its qualified name, builtins without module."""
-    kind = type(error)
-    if kind.__module__ == "builtins":
-        return kind.__qualname__
-    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 class Open:
@@ -136,7 +129,7 @@ class Open:
             return
         for each in scope.chain() if scope is not None else ():
             each.seen_error = id(error)
-        self.span.record_exception(error, self._recorder.encoder.exception(error))
+        put_on(self.span, error, self._recorder.encoder.exception(error))
 
 
 class OpenCall(Open):
