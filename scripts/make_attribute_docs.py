@@ -51,8 +51,8 @@ SCOPES = """\
 
 Every span inside a session carries its `session.id`, `user.id` and tags, and every span inside an agent its
 `gen_ai.agent.name`; also spans of other instrumentations, where those have not set the attribute themselves.
-A span whose caller saw an exception has status ERROR and `error.type`; the innermost one has the `exception` event, whose
-stack trace is the interpreter's without the marks below lines.
+A span whose caller saw an exception has status ERROR and `error.type`; the innermost one has the `exception`
+event, whose stack trace is the interpreter's without the marks below lines.
 """
 
 

@@ -145,7 +145,7 @@ def test_refused_spans_after_their_file_is_gone(tmp_path: Path) -> None:
 
 
 def test_refused_spans_of_another_process_that_goes_on(tmp_path: Path) -> None:
-    """A file that is written to is given up by nobody but its writer: what came meanwhile would be in no count."""
+    """Nobody but its writer gives a file up: what came meanwhile would be in no count."""
     writer, other = store(tmp_path), store(tmp_path, max_age_s=-1)  # to which everything is too old
     for number in range(1, 4):
         assert writer.set_aside(batch(SPANS))
