@@ -10,7 +10,7 @@ import pytest
 SRC = Path(__file__).parent.parent / "src" / "otel_agentops"
 
 FLOORS = {
-    "semconv": 0, "config": 0, "failsafe": 0, "readers": 0,
+    "semconv": 0, "config": 0, "failsafe": 0, "readers": 0, "interrupts": 0,
     "records": 1, "messages": 1, "exits": 1,
     "pricing": 2,
     "accounting": 3,

@@ -196,6 +196,8 @@ def _run(end: End, file: Path, environ: dict[str, str]) -> None:
                 time.sleep(0.2)  # into the waiting
                 process.send_signal(signal.SIGTERM)
             status = process.wait(HANGS_S)
+        except subprocess.TimeoutExpired:
+            raise SystemExit(f"a program did not end in {HANGS_S} s:\n{end.text}") from None
         finally:
             process.kill()
     if status != end.status:

@@ -21,8 +21,9 @@ from typing import Any
 import wrapt
 
 from otel_agentops.failsafe import failsafe
+from otel_agentops.interrupts import on_main_thread, wake_for
 
-__all__ = ["Exits", "signals_elsewhere"]
+__all__ = ["Exits"]
 
 Work = Callable[[], object]
 
@@ -62,19 +63,19 @@ class Exits:
         if not owned:
             return
         self._armed, self._timeout_s = True, timeout_s
+        if sigterm:
+            with failsafe("preparing for SIGTERM"):
+                self._handle_sigterm()
         with failsafe("preparing for the ends of child processes"):
             if not self._children:
                 self._children = True
                 wrapt.register_post_import_hook(self._watch_children, "multiprocessing.util")
-        if sigterm:
-            with failsafe("preparing for SIGTERM"):
-                self._handle_sigterm()
 
     def disarm(self) -> None:
         """After a shutdown: SIGTERM is handled by its default again."""
         self._armed = False
         with failsafe("giving SIGTERM back"):
-            if _may_handle() and signal.getsignal(signal.SIGTERM) is self._handler:
+            if on_main_thread() and signal.getsignal(signal.SIGTERM) is self._handler:
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def _save(self) -> None:
@@ -98,7 +99,7 @@ class Exits:
     # --- SIGTERM ---
 
     def _handle_sigterm(self) -> None:
-        if not _may_handle():
+        if not on_main_thread():
             return
         present = signal.getsignal(signal.SIGTERM)
         if present is signal.SIG_DFL:
@@ -163,33 +164,25 @@ class Exits:
             process = sys.modules.get("multiprocessing.process")
             if process is not None and process.parent_process() is not None:
                 self._at_end_of_child(util)  # `init()` in a child
+            elif "__mp_main__" in sys.modules:
+                self._wait_for_sigterm()  # and where a spawned one imports the program
 
     def _at_end_of_child(self, util: Any) -> None:
         util.Finalize(None, self._save, exitpriority=_LAST)
+        self._wait_for_sigterm()
+
+    def _wait_for_sigterm(self) -> None:
+        """A child that is terminated just before it waits, as in pools that are left, must not wait on."""
+        with failsafe("preparing for SIGTERM"):
+            if on_main_thread() and signal.getsignal(signal.SIGTERM) is self._handler:
+                wake_for(signal.SIGTERM, self._unheard)
+
+    def _unheard(self) -> bool:
+        """Whether a SIGTERM that has come is still to be noticed."""
+        if self._busy or self._asked:
+            return False
+        return signal.getsignal(signal.SIGTERM) is self._handler
 
 
 _LAST = -1000
 """After everything else, above all after queues have handed over their results (-5)."""
-
-_WAIT_FOR_MAIN = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGCHLD")
-
-
-@contextmanager
-def signals_elsewhere() -> Iterator[None]:
-    """Threads that are started in the block are never given the process's signals.
-
-    Of two signals at once the kernel may give both to another thread while the main one sleeps, and
-    sleeps on: Python runs their handlers on the main thread, when that wakes.
-    """
-    if os.name != "posix":
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {getattr(signal, name) for name in _WAIT_FOR_MAIN})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _may_handle() -> bool:
-    return os.name == "posix" and threading.current_thread() is threading.main_thread()

@@ -9,9 +9,9 @@ import logging
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from otel_agentops.exits import signals_elsewhere
 from otel_agentops.export.doubt import Doubt
 from otel_agentops.failsafe import failsafe
+from otel_agentops.interrupts import signals_elsewhere
 
 if TYPE_CHECKING:
     from otel_agentops.config import Config

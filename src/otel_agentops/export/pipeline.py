@@ -22,7 +22,6 @@ from opentelemetry.sdk.trace.export import (
 )
 
 from otel_agentops.config import Config, ConfigError
-from otel_agentops.exits import signals_elsewhere
 from otel_agentops.export.destination import SCHEMES, only_stock, resolve, what
 from otel_agentops.export.doubt import Doubt
 from otel_agentops.export.ids import OwnIds
@@ -32,6 +31,7 @@ from otel_agentops.export.spool import SpoolProcessor, make_sender
 from otel_agentops.export.switch import Switch
 from otel_agentops.export.workers import Workers
 from otel_agentops.failsafe import failsafe, warn_once
+from otel_agentops.interrupts import signals_elsewhere
 from otel_agentops.processors import AgentOpsSpanProcessor
 
 if TYPE_CHECKING:

@@ -13,7 +13,6 @@ from contextlib import suppress
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, NamedTuple
 
-from otel_agentops.exits import signals_elsewhere
 from otel_agentops.export.agenda import KEEP_AGAIN_S, SLOW_S, Agenda, Limits
 from otel_agentops.export.answers import Answer, Verdict
 from otel_agentops.export.batches import Batch, Queue, new_id
@@ -22,6 +21,7 @@ from otel_agentops.export.inbox import Inbox, Waiters, encoded
 from otel_agentops.export.late import put_late, rescue
 from otel_agentops.export.wire import request
 from otel_agentops.failsafe import swallowed, warn_once
+from otel_agentops.interrupts import signals_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Callable

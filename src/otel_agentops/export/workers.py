@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from threading import Thread
 
-from otel_agentops.exits import signals_elsewhere
 from otel_agentops.failsafe import failsafe
+from otel_agentops.interrupts import signals_elsewhere
 
 __all__ = ["Workers"]
 
