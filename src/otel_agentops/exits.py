@@ -75,7 +75,7 @@ class Exits:
         """After a shutdown: SIGTERM is handled by its default again."""
         self._armed = False
         with failsafe("giving SIGTERM back"):
-            if on_main_thread() and signal.getsignal(signal.SIGTERM) is self._handler:
+            if on_main_thread() and self._in_place:
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def _save(self) -> None:
@@ -98,6 +98,10 @@ class Exits:
 
     # --- SIGTERM ---
 
+    @property
+    def _in_place(self) -> bool:
+        return signal.getsignal(signal.SIGTERM) is self._handler
+
     def _handle_sigterm(self) -> None:
         if not on_main_thread():
             return
@@ -109,7 +113,7 @@ class Exits:
 
     def _on_sigterm(self, _number: int, _frame: object) -> None:
         """Send, then die of the signal as the program does without us."""
-        if signal.getsignal(signal.SIGTERM) is not self._handler:
+        if not self._in_place:
             return  # the program's own handler is in place and hands it on to what it found: it decides
         self._asked = True
         if not self._busy:
@@ -174,14 +178,12 @@ class Exits:
     def _wait_for_sigterm(self) -> None:
         """A child that is terminated just before it waits, as in pools that are left, must not wait on."""
         with failsafe("preparing for SIGTERM"):
-            if on_main_thread() and signal.getsignal(signal.SIGTERM) is self._handler:
+            if on_main_thread() and self._in_place:
                 wake_for(signal.SIGTERM, self._unheard)
 
     def _unheard(self) -> bool:
         """Whether a SIGTERM that has come is still to be noticed."""
-        if self._busy or self._asked:
-            return False
-        return signal.getsignal(signal.SIGTERM) is self._handler
+        return self._in_place and not (self._busy or self._asked)
 
 
 _LAST = -1000

@@ -84,19 +84,16 @@ class Refused:
         Raises:
             OSError: Somebody else was faster, or it cannot be deleted.
         """
-        current = self._current
-        written = current is not None and path == current.path
-        segment = current if written else Segment.adopt(path)
+        if self._current is not None and path == self._current.path:
+            self.close()
+        segment = Segment.adopt(path)
         if segment is None:  # its writer gives it up when it looks around
             return
         try:
             lost = sum(record.spans for record in segment.read(segment.size).records)
             path.unlink()
         finally:
-            if not written:
-                segment.close()
-        if written:
-            self.close()
+            segment.close()
         if path in self._ours:
             self._ours.discard(path)
             self._counts.add("set_aside", -lost)
